@@ -1,0 +1,106 @@
+"""The HTTP service, put together: settings in, an application out.
+
+Outside in: security headers, observation, cross-origin rules where there are any, limits, routes. The engine is opened
+when the application starts and replaced while it runs (``api.reload``); without a snapshot ``/v1`` answers 503 until
+there is one. Imports ``engine`` only, nothing that writes snapshots or measures them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from api.metrics import Metrics, ObserveMiddleware
+from api.problems import install_problems
+from api.reload import Engines
+from api.routes.explain import explain_routes
+from api.routes.health import health_routes
+from api.routes.page import page_routes, static_files
+from api.routes.product import product_routes
+from api.routes.search import search_routes
+from api.routes.similar import similar_routes
+from api.routes.suggest import suggest_routes
+from api.security import GuardMiddleware, HeadersMiddleware, RateLimit
+from engine.engine import Engine
+from engine.index.snapshot import current_id
+from engine.settings import Settings
+
+__all__ = ["create_app"]
+
+_DESCRIPTION = """An AI shopping guide a shop can run itself: hybrid search in English and Chinese, one match set for
+hits, totals, facets and pages, and explanations that were checked against the catalogue.
+
+Every error is an RFC 9457 problem (`application/problem+json`)."""
+
+
+def create_app(
+    settings: Settings,
+    engine_factory: Callable[[Settings], Engine] = Engine.open,
+    pointer: Callable[[Path], str] = current_id,
+) -> FastAPI:
+    """Return the service as an ASGI application.
+
+    ``engine_factory`` opens the snapshot that ``pointer`` names; both are there to be replaced in tests.
+
+    Raises:
+        SettingsError: the rate limit is not one.
+    """
+    metrics = Metrics()
+    engines = Engines(
+        lambda: engine_factory(settings),
+        lambda: pointer(settings.store),
+        settings.reload_interval_s,
+        metrics.reload_failure,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await engines.start()
+        try:
+            yield
+        finally:
+            await engines.stop()
+
+    app = FastAPI(
+        title="daogou",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in (
+        search_routes(engines, metrics),
+        suggest_routes(engines),
+        similar_routes(engines),
+        product_routes(engines),
+        explain_routes(engines, metrics),
+        health_routes(engines, metrics),
+        page_routes(),
+    ):
+        app.include_router(router)
+    app.mount("/static", static_files(), name="static")
+    install_problems(app)
+    _add_middleware(app, settings, metrics)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """Wrap the routes, innermost first."""
+    rate_limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
+    app.add_middleware(GuardMiddleware, max_body_bytes=settings.max_body_bytes, rate_limit=rate_limit)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["content-type"],
+            expose_headers=["retry-after"],
+        )
+    app.add_middleware(ObserveMiddleware, metrics=metrics)
+    app.add_middleware(HeadersMiddleware)

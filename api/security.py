@@ -1,0 +1,157 @@
+"""What guards the service: response headers for browsers, size limits, and requests a client may make.
+
+Pure ASGI, because a middleware that runs the rest of the application in a task of its own costs more than a search
+route. :class:`HeadersMiddleware` is outermost, :class:`GuardMiddleware` innermost; neither looks at what is asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from typing import Any
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import problem_response
+from engine.errors import SettingsError
+
+__all__ = ["CONTENT_SECURITY_POLICY", "MAX_HEAD_BYTES", "GuardMiddleware", "HeadersMiddleware", "RateLimit"]
+
+MAX_HEAD_BYTES = 32_768
+"""Largest request line and headers together."""
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' https: data:",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+"""No inline script or style, nothing from elsewhere but product pictures, and no framing."""
+
+_HEADERS = [
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+class HeadersMiddleware:
+    """Adds the security headers to every response, so that no route can forget them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+
+        async def add_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        await self.app(scope, receive, add_headers)
+
+
+class RateLimit:
+    """How many requests of ``/v1`` one client may make, in a sliding window. Each worker process counts for itself."""
+
+    def __init__(self, limit: str) -> None:
+        try:
+            self._item: RateLimitItem = parse(limit)
+        except ValueError:
+            raise SettingsError(
+                f"rate_limit: {limit!r} is no rate. Write a number and a time, like `100/second` or `2000/minute`."
+            ) from None
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def wait_s(self, client: str) -> int:
+        """Count one request of ``client`` and return 0, or return how many seconds it has to wait."""
+        key = _network(client)
+        if self._limiter.hit(self._item, key):
+            return 0
+        reset: float = self._limiter.get_window_stats(self._item, key).reset_time
+        return max(1, math.ceil(reset - time.time()))
+
+    def __str__(self) -> str:
+        return str(self._item)
+
+
+class GuardMiddleware:
+    """Refuses what is too large, and who asks too often, before any route sees it."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, rate_limit: RateLimit | None) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+        self.rate_limit = rate_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refuse(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        if scope["method"] == "GET":
+            await self.app(scope, receive, send)
+            return
+        size = 0
+
+        async def measured() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.max_body_bytes:
+                raise HTTPException(413, self._too_large(), {"connection": "close"})
+            return message
+
+        await self.app(scope, measured, send)
+
+    def _refuse(self, scope: Scope) -> Response | None:
+        head, declared = len(scope["query_string"]) + len(scope.get("raw_path") or b""), 0
+        for name, value in scope["headers"]:
+            head += len(name) + len(value) + 4
+            if name == b"content-length" and value.isdigit():
+                declared = int(value[:18])
+        if head > MAX_HEAD_BYTES:
+            detail = f"Address and headers take {head} bytes; at most {MAX_HEAD_BYTES} are read."
+            return problem_response(431, "Request header fields too large", detail)
+        if declared > self.max_body_bytes:
+            return problem_response(413, "Content too large", self._too_large(), {"connection": "close"})
+        if self.rate_limit is not None and scope["path"].startswith("/v1/"):
+            wait_s = self.rate_limit.wait_s(scope["client"][0] if scope.get("client") else "")
+            if wait_s:
+                detail = f"This client may make {self.rate_limit}. Wait {wait_s} s and repeat the request."
+                return problem_response(429, "Too many requests", detail, {"retry-after": str(wait_s)})
+        return None
+
+    def _too_large(self) -> str:
+        return f"The body of a request may have at most {self.max_body_bytes} bytes."
+
+
+def _network(client: str) -> str:
+    """Return what counts as one client: an IPv4 address, or the /64 network an IPv6 customer is given."""
+    try:
+        address: Any = ipaddress.ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -1,0 +1,134 @@
+"""Every error daogou raises on purpose, drawn as one tree.
+
+DaogouError
+├── SettingsError        a setting has a value that cannot be used
+├── MissingExtraError    an optional package is needed and is not installed
+├── FeedError            a product feed cannot be read, or breaks off
+├── GateError            a finished snapshot was refused, so nothing was published
+├── LockedError          another writer holds the store
+├── SnapshotError        a snapshot is missing, incomplete, corrupt or of another format
+├── EncoderError         a model cannot be loaded, exported or trusted
+├── GeneratorError       a text generator failed; callers fall back, shoppers never see it
+├── EvaluationError      judgements, runs or query files cannot be used
+└── RequestError         a caller asked for something that makes no sense
+    ├── FilterError      a ``filter_by`` or ``sort_by`` expression; knows the position of the mistake
+    └── NotFoundError    no product, snapshot or route of that name
+
+A message is one or more whole sentences: what was wrong, with its value and place, and what to do.
+``exit_code`` is what the command line exits with; ``status`` is the HTTP status.
+"""
+
+__all__ = [
+    "DaogouError",
+    "EncoderError",
+    "EvaluationError",
+    "FeedError",
+    "FilterError",
+    "GateError",
+    "GeneratorError",
+    "LockedError",
+    "MissingExtraError",
+    "NotFoundError",
+    "RequestError",
+    "SettingsError",
+    "SnapshotError",
+]
+
+
+class DaogouError(Exception):
+    """The root: catch this to catch everything daogou raises on purpose."""
+
+    exit_code = 1
+    status = 500
+    title = "Internal error"
+
+
+class SettingsError(DaogouError):
+    """A setting has a value that cannot be used."""
+
+    exit_code = 2
+    title = "Unusable setting"
+
+
+class MissingExtraError(DaogouError):
+    """An optional package is needed. The message names the extra and the command that installs it."""
+
+    exit_code = 2
+    title = "Missing optional package"
+
+
+class FeedError(DaogouError):
+    """A product feed cannot be read, or breaks off before its end."""
+
+    exit_code = 3
+    title = "Unreadable feed"
+
+
+class GateError(DaogouError):
+    """A finished snapshot failed a check, so the previous one keeps serving."""
+
+    exit_code = 4
+    title = "Snapshot refused"
+
+
+class LockedError(DaogouError):
+    """Another process is writing to this store."""
+
+    exit_code = 5
+    title = "Store is locked"
+
+
+class SnapshotError(DaogouError):
+    """A snapshot is missing, incomplete, corrupt, or of a format this version does not read."""
+
+    exit_code = 6
+    status = 503
+    title = "Snapshot unavailable"
+
+
+class EncoderError(DaogouError):
+    """A model cannot be loaded, exported, or differs from the one the vectors were made with."""
+
+    exit_code = 7
+    status = 503
+    title = "Encoder unavailable"
+
+
+class GeneratorError(DaogouError):
+    """A text generator failed. Internal: the explanation falls back to the template."""
+
+    status = 502
+    title = "Generator failed"
+
+
+class EvaluationError(DaogouError):
+    """Judgements, runs or query files cannot be used as they are."""
+
+    exit_code = 8
+    title = "Evaluation input"
+
+
+class RequestError(DaogouError):
+    """A request that makes no sense."""
+
+    exit_code = 2
+    status = 400
+    title = "Bad request"
+
+
+class FilterError(RequestError):
+    """A mistake in ``filter_by`` or ``sort_by``; ``position`` is its 0-based character offset."""
+
+    title = "Bad filter"
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class NotFoundError(RequestError):
+    """Nothing has that name."""
+
+    exit_code = 6
+    status = 404
+    title = "Not found"

@@ -1,0 +1,1 @@
+"""What a snapshot is made of: its format, and one module per kind of index in it."""

@@ -1,0 +1,155 @@
+"""The one format on disk: an immutable folder whose manifest was written last.
+
+    STORE/
+      CURRENT                    name of the snapshot that serves, replaced atomically
+      LOCK                       held by the one writer
+      encoders/FINGERPRINT/      exported models, shared by snapshots through hard links
+      snapshots/ID/manifest.json format, text version, encoder, counts, size and SHA-256 of every file
+      snapshots/ID/…             documents, columns, vectors, lexical, codes, prefix, encoder
+
+A folder without a manifest does not exist. :func:`open_snapshot` checks the size and SHA-256 of every file before
+any parser sees it. Reading only: writing is ``indexer.publish``'s. Knows nothing of what the files mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import SnapshotError
+
+__all__ = ["FORMAT", "Manifest", "Snapshot", "current_id", "list_snapshots", "open_snapshot", "sha256_of"]
+
+FORMAT = 1
+"""Version of the folder layout. Every format ever written loads, or is refused by name."""
+
+MANIFEST = "manifest.json"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot says of itself.
+
+    ``encoder`` is the fingerprint the vectors were made with; ``files`` maps a path inside the folder to
+    ``{"bytes": …, "sha256": …}``; ``counts`` and ``report`` are what indexing measured.
+    """
+
+    id: str
+    created: str
+    format: int
+    text_version: int
+    terms_version: int
+    encoder: str
+    model: str
+    products: int
+    dimension: int
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON with sorted keys."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A verified snapshot on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file the manifest lists.
+
+        Raises:
+            SnapshotError: the manifest does not list it.
+        """
+        if name not in self.manifest.files:
+            raise SnapshotError(f"Snapshot {self.manifest.id} has no file {name!r}. Index the feed again.")
+        return self.path / name
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def current_id(store: Path) -> str:
+    """Return the id of the snapshot that serves, or ``""`` when none was published yet."""
+    try:
+        name = (store / "CURRENT").read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SnapshotError(f"{store / 'CURRENT'} cannot be read: {error.strerror}.") from error
+    if not _ID.fullmatch(name):
+        raise SnapshotError(f"{store / 'CURRENT'} names no snapshot ({name[:40]!r}). Run `daogou rollback` to choose one.")
+    return name
+
+
+def list_snapshots(store: Path) -> list[str]:
+    """Return the ids of all finished snapshots, oldest first."""
+    folders = (store / "snapshots").glob(f"*/{MANIFEST}")
+    return sorted(f.parent.name for f in folders if _ID.fullmatch(f.parent.name))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a snapshot folder.
+
+    Raises:
+        SnapshotError: there is none, or it is of another format.
+    """
+    try:
+        values = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise SnapshotError(f"There is no snapshot at {folder}: it has no {MANIFEST}.") from error
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"The manifest in {folder} cannot be read ({error}). Run `daogou rollback`.") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        found = values.get("format") if isinstance(values, dict) else None
+        raise SnapshotError(
+            f"Snapshot {folder.name} has format {found!r}; this version of daogou reads format {FORMAT}. "
+            "Index the feed again, or install the version that wrote it."
+        )
+    try:
+        return Manifest(**values)
+    except TypeError as error:
+        raise SnapshotError(f"The manifest in {folder} has unexpected fields ({error}). Index the feed again.") from error
+
+
+def open_snapshot(store: Path, snapshot_id: str = "") -> Snapshot:
+    """Return the snapshot ``snapshot_id``, or the current one, with every file verified.
+
+    Raises:
+        SnapshotError: there is none, a file is missing or differs from the manifest, or the format is another.
+    """
+    name = snapshot_id or current_id(store)
+    if not name:
+        raise SnapshotError(f"No snapshot was published in {store} yet. Run `daogou index FEED --store {store}`.")
+    folder = store / "snapshots" / name
+    manifest = read_manifest(folder)
+    with ThreadPoolExecutor(4) as pool:
+        wrong = [w for w in pool.map(lambda f: _mismatch(folder / f[0], f[1]), manifest.files.items()) if w]
+    if wrong:
+        raise SnapshotError(f"Snapshot {name} is damaged: {'; '.join(wrong)}. Run `daogou rollback`, or index again.")
+    return Snapshot(folder, manifest)
+
+
+def _mismatch(path: Path, expected: Mapping[str, Any]) -> str:
+    """Return what is wrong with a file, or ``""``."""
+    try:
+        size = path.stat().st_size
+        if size != expected["bytes"]:
+            return f"{path.name} has {size} bytes instead of {expected['bytes']}"
+        return "" if sha256_of(path) == expected["sha256"] else f"{path.name} does not match its SHA-256"
+    except OSError as error:
+        return f"{path.name} cannot be read ({error.strerror})"

@@ -1,0 +1,88 @@
+"""Nearest products by cosine, with filters that exclude inside the search.
+
+:class:`VectorIndex` is the contract every back-end keeps: at most ``k`` rows of ``allowed``, nearest first, ties by
+row, never a row twice, never fewer than ``min(k, allowed rows)``. Approximate indexes lose neighbours under a
+filter, so a back-end owns its fallback to exact search. :class:`ExactVectors` is that fallback and the oracle.
+Knows nothing of products or queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ExactVectors", "Neighbours", "VectorIndex", "order_by_score"]
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """``rows`` int64 ``(m,)`` and their cosines ``scores`` float32 ``(m,)``, nearest first, ``m <= k``."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+class VectorIndex(Protocol):
+    """Finds the nearest rows of unit vectors."""
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def search(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
+        """Return the ``k`` nearest of the ``allowed`` rows to ``query`` float32 ``(d,)``, unit length."""
+        ...
+
+    def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the exact cosines float32 ``(m,)`` of the given rows."""
+        ...
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors float32 ``(m, d)`` of the given rows."""
+        ...
+
+
+def order_by_score(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Neighbours:
+    """Return the best ``k``, highest score first, ties by row."""
+    if len(rows) > 4 * k > 0:
+        # Everything at least as good as the k-th best is kept, so that ties are broken by row and not by luck.
+        worst = np.partition(scores, len(scores) - k)[len(scores) - k]
+        keep = scores >= worst
+        rows, scores = rows[keep], scores[keep]
+    order = np.lexsort((rows, -scores))[:k]
+    return Neighbours(rows[order].astype(np.int64), scores[order].astype(np.float32))
+
+
+class ExactVectors:
+    """Brute force over ``vectors`` float16 or float32 ``(n, d)``: gathers the allowed rows and multiplies."""
+
+    def __init__(self, vectors: NDArray[np.float16] | NDArray[np.float32]) -> None:
+        self._vectors = vectors
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return len(self._vectors)
+
+    def search(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
+        """Return the ``k`` nearest of the ``allowed`` rows, exactly."""
+        rows = np.arange(self.size) if allowed is None else np.flatnonzero(allowed)
+        return order_by_score(rows, self.scores(query, rows), k)
+
+    def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the cosines float32 ``(m,)`` of the given rows."""
+        out = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            block = self._vectors[rows[start : start + _CHUNK]].astype(np.float32)
+            out[start : start + _CHUNK] = block @ query
+        return out
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors float32 ``(m, d)`` of the given rows."""
+        return self._vectors[rows].astype(np.float32)

@@ -1,0 +1,310 @@
+"""The records everything else speaks in: products inside, requests and responses at the edge.
+
+``Product`` and its parts are frozen dataclasses: they are made by ``indexer.clean``, stored in a snapshot
+as JSON documents (:meth:`Product.to_document`) and read back unchanged (:meth:`Product.from_document`).
+Requests and responses are pydantic models, the only ones: the HTTP routes and the Python API share them.
+
+Knows nothing of files, models or HTTP. Character offsets are code points, half-open, 0-based.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Applied",
+    "AttributeValue",
+    "Citation",
+    "Claim",
+    "ExplainRequest",
+    "Facet",
+    "FacetCount",
+    "FacetStats",
+    "Highlight",
+    "Hit",
+    "Money",
+    "Product",
+    "Quantity",
+    "Scores",
+    "SearchRequest",
+    "SearchResponse",
+    "SimilarResponse",
+    "SuggestResponse",
+    "Suggestion",
+    "Understood",
+]
+
+_ZERO_DECIMALS = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF"})
+_THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in integer minor units (cents, 分) of an ISO 4217 currency."""
+
+    amount: int
+    currency: str
+
+    @staticmethod
+    def decimals(currency: str) -> int:
+        """Return how many decimal digits the currency's major unit has (ISO 4217): 2 for USD, 0 for JPY."""
+        return 0 if currency in _ZERO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
+
+    @property
+    def major(self) -> float:
+        """The amount in major units, for comparing and showing; never for adding up."""
+        return self.amount / float(10 ** self.decimals(self.currency))
+
+    def __str__(self) -> str:
+        return f"{self.major:.{self.decimals(self.currency)}f} {self.currency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number in a canonical unit (``kg``, ``cm``, ``l``, ``GB``, ``W`` …); ``unit`` is never empty."""
+
+    value: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.value:g} {self.unit}"
+
+
+AttributeValue = str | float | bool | Quantity
+"""One value of an attribute. Numbers without a unit are ``float``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One purchasable thing, cleaned.
+
+    ``category`` is a path from the root down. ``attributes`` holds everything that is not a field of its own,
+    under lower-case names with underscores (``color``, ``size``, ``material``, ``battery_life`` …); every value
+    is a non-empty tuple. Text has no markup, is NFC, and has no control or invisible characters.
+    """
+
+    id: str
+    title: str
+    description: str = ""
+    brand: str = ""
+    category: tuple[str, ...] = ()
+    price: Money | None = None
+    sale_price: Money | None = None
+    availability: Literal["", "in_stock", "out_of_stock", "preorder", "backorder"] = ""
+    link: str = ""
+    image_link: str = ""
+    gtin: tuple[str, ...] = ()
+    mpn: str = ""
+    item_group_id: str = ""
+    attributes: Mapping[str, tuple[AttributeValue, ...]] = field(default_factory=dict)
+
+    @property
+    def current_price(self) -> Money | None:
+        """What a shopper pays today: the sale price where there is one."""
+        return self.sale_price or self.price
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the product as plain JSON values, empty fields left out. Money is ``{amount, currency}`` in
+        minor units, a quantity is ``{value, unit}``."""
+        out: dict[str, Any] = {"id": self.id, "title": self.title}
+        for name in ("description", "brand", "availability", "link", "image_link", "mpn", "item_group_id"):
+            if value := getattr(self, name):
+                out[name] = value
+        for name in ("category", "gtin"):
+            if value := getattr(self, name):
+                out[name] = list(value)
+        for name in ("price", "sale_price"):
+            if (money := getattr(self, name)) is not None:
+                out[name] = {"amount": money.amount, "currency": money.currency}
+        if self.attributes:
+            out["attributes"] = {
+                name: [{"value": v.value, "unit": v.unit} if isinstance(v, Quantity) else v for v in values]
+                for name, values in self.attributes.items()
+            }
+        return out
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Product:
+        """Return the product that :meth:`to_document` wrote."""
+        values = dict(document)
+        for name in ("category", "gtin"):
+            values[name] = tuple(values.get(name, ()))
+        for name in ("price", "sale_price"):
+            if money := values.get(name):
+                values[name] = Money(money["amount"], money["currency"])
+        values["attributes"] = {
+            name: tuple(Quantity(v["value"], v["unit"]) if isinstance(v, dict) else v for v in items)
+            for name, items in values.get("attributes", {}).items()
+        }
+        return cls(**values)
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SearchRequest(_Wire):
+    """What to search for. Names follow Typesense."""
+
+    q: str = Field("", max_length=512, description="What the shopper typed. Empty lists the catalogue.")
+    filter_by: str = Field("", max_length=2048, description="For example `price:<100 && brand:=[HP,Dell]`.")
+    facet_by: str = Field(
+        "", max_length=512, description="Field names, comma-separated; `*` picks those useful for this result."
+    )
+    max_facet_values: int = Field(10, ge=1, le=100)
+    sort_by: str = Field("", max_length=128, description="For example `price:asc`; empty is by relevance.")
+    page: int = Field(1, ge=1, le=10_000)
+    per_page: int = Field(10, ge=0, le=100)
+    alpha: Annotated[
+        float | None, Field(ge=0, le=1, description="Weight of meaning against words: 0 lexical, 1 semantic.")
+    ] = None
+    understand: bool = Field(True, description="Read price limits and exclusions out of the query text.")
+
+
+class Understood(_Wire):
+    """One thing read out of the query text, with the characters it was read from.
+
+    ``kind`` is ``price`` (``filter`` is the equivalent filter expression) or ``exclude`` (``terms`` are left out).
+    Cutting ``q[start:end]`` out of the query undoes it.
+    """
+
+    kind: Literal["price", "exclude"]
+    text: str
+    start: int
+    end: int
+    filter: str = ""
+    terms: list[str] = []
+
+
+class Applied(_Wire):
+    """What the engine did with the request, so that nothing is hidden."""
+
+    q: str = Field(description="The words searched for, once what was understood was taken out.")
+    language: Literal["en", "zh", ""]
+    understood: list[Understood] = []
+    filter_by: str = ""
+    sort_by: str = ""
+    alpha: float
+    codes: list[str] = Field([], description="Model numbers, SKUs or EANs recognised in the query.")
+
+
+class Highlight(_Wire):
+    """A piece of a field with the spans that matched, as code-point offsets into ``snippet``."""
+
+    snippet: str
+    spans: list[tuple[int, int]]
+
+
+class Scores(_Wire):
+    """Where a hit's place came from. ``lexical`` is BM25F, ``semantic`` a cosine, ``fused`` orders the list."""
+
+    fused: float
+    lexical: float
+    semantic: float | None = None
+    code: bool = False
+
+
+class Hit(_Wire):
+    """One product found."""
+
+    document: dict[str, Any]
+    highlight: dict[str, Highlight] = {}
+    scores: Scores
+
+
+class FacetCount(_Wire):
+    """How many products of the match set have this value; ``filter`` narrows to them."""
+
+    value: str
+    count: int
+    filter: str
+
+
+class FacetStats(_Wire):
+    """Smallest and largest value of a numeric field, per unit or currency (prices in major units)."""
+
+    unit: str
+    min: float
+    max: float
+    count: int
+
+
+class Facet(_Wire):
+    """The values of one field over the whole match set.
+
+    For a single-valued field ``sum(counts) + other + missing == found``.
+    """
+
+    field: str
+    counts: list[FacetCount] = []
+    stats: list[FacetStats] = []
+    other: int = 0
+    missing: int = 0
+
+
+class SearchResponse(_Wire):
+    """One page of one match set, with everything needed to explain and repeat it."""
+
+    query_id: str
+    snapshot: str
+    model: str
+    found: int
+    found_relation: Literal["eq", "gte"]
+    page: int
+    per_page: int
+    hits: list[Hit]
+    facet_counts: list[Facet]
+    applied: Applied
+    search_time_ms: float
+
+
+class Suggestion(_Wire):
+    """One completion. ``kind`` says what it is; ``spans`` mark the typed part in ``text``."""
+
+    text: str
+    kind: Literal["category", "brand", "product", "phrase"]
+    spans: list[tuple[int, int]] = []
+
+
+class SuggestResponse(_Wire):
+    """Completions for what has been typed so far."""
+
+    q: str
+    snapshot: str
+    suggestions: list[Suggestion]
+
+
+class SimilarResponse(_Wire):
+    """Products like one product, nearest first."""
+
+    id: str
+    snapshot: str
+    hits: list[Hit]
+
+
+class ExplainRequest(_Wire):
+    """Explain why these products, in this order, answer this query. The order and the set are taken as given."""
+
+    q: str = Field(max_length=512)
+    ids: list[Annotated[str, Field(max_length=256)]] = Field(min_length=1, max_length=10)
+    language: Literal["en", "zh", ""] = Field("", description="Language of the answer; empty follows the query.")
+
+
+class Citation(_Wire):
+    """The field a claim rests on and the value it held in this snapshot, as shown to the shopper."""
+
+    field: str
+    value: str
+
+
+class Claim(_Wire):
+    """One sentence about one product, checked against the cited fields before anyone sees it."""
+
+    product_id: str
+    text: str
+    citations: list[Citation]
+    generator: str

@@ -1,0 +1,93 @@
+"""Every setting, with its default and its meaning.
+
+Precedence: arguments, then ``DAOGOU_…`` environment variables, then the TOML file named by ``DAOGOU_CONFIG``
+(default ``daogou.toml`` in the working directory, where there is one), then the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from engine.errors import SettingsError
+
+__all__ = ["Settings", "load_settings"]
+
+
+class Settings(BaseSettings):
+    """All settings of all three doors. Frozen: made once, passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="DAOGOU_", frozen=True, extra="forbid")
+
+    store: Path = Field(Path("store"), description="Folder that holds the snapshots.")
+
+    # Encoder
+    model: str = Field("", description="sentence-transformers model, by name or path; empty is all-MiniLM-L6-v2.")
+    device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where products are embedded.")
+    max_tokens: int = Field(128, ge=16, le=8192, description="Tokens of a product text that are read.")
+    batch_size: int = Field(32, ge=1, le=4096, description="Products embedded at a time.")
+    threads: int = Field(1, ge=0, le=256, description="Threads of one query encoder; 0 means all cores.")
+
+    # Indexing
+    default_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="For prices that name none.")
+    max_price: float = Field(10_000_000, gt=0, description="A price above this, in major units, is a mistake.")
+    max_cell_chars: int = Field(262_144, ge=1024, description="A cell longer than this rejects its row.")
+    keep_snapshots: int = Field(3, ge=1, le=1000, description="Published snapshots kept for rollback.")
+    max_shrink: float = Field(0.3, ge=0, le=1, description="Share of products that may vanish in one reindex.")
+    max_rejected: float = Field(0.5, ge=0, le=1, description="Share of rows that may be rejected in one reindex.")
+
+    # Search
+    alpha: float = Field(0.7, ge=0, le=1, description="Weight of meaning against words.")
+    min_coverage: float = Field(0.75, ge=0, le=1, description="Share of the query's words, by rarity, a match has.")
+    min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine a match by meaning has; 0 measures it.")
+    depth: int = Field(1000, ge=10, le=100_000, description="Most products found by meaning alone.")
+    exchange_rates: dict[str, float] = Field(
+        {}, description="Value of one unit of each currency in a common one; lets price limits cross currencies."
+    )
+
+    # Explanations
+    generator: str = Field("template", pattern="^(template|local|endpoint)$", description="Who writes explanations.")
+    generator_model: str = Field("", description="Model path for `local`, model name for `endpoint`.")
+    generator_url: str = Field("", description="Base address of an OpenAI-compatible endpoint, ending in /v1.")
+    generator_key: str = Field("", repr=False, description="Bearer key of the endpoint.")
+    generator_timeout_s: float = Field(8.0, gt=0, le=600, description="Longest a whole explanation may take.")
+    generator_max_chars: int = Field(8000, ge=200, description="Longest text read from a generator.")
+
+    # Serving
+    host: str = Field("127.0.0.1")
+    port: int = Field(8080, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=256, description="Server processes.")
+    reload_interval_s: float = Field(1.0, gt=0, description="How often the server looks for a new snapshot.")
+    max_body_bytes: int = Field(65_536, ge=1024)
+    rate_limit: str = Field("", description="Requests a client may make, like `100/second`; empty is unlimited.")
+    cors_origins: Annotated[list[str], Field(description="Other sites whose pages may call the API.")] = []
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: arguments, environment, file."""
+        file = Path(os.environ.get("DAOGOU_CONFIG", "daogou.toml"))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file))
+
+
+def load_settings(**arguments: object) -> Settings:
+    """Return the settings, ``arguments`` that are not ``None`` first.
+
+    Raises:
+        SettingsError: a value is out of range or a name is unknown.
+    """
+    try:
+        return Settings(**{name: value for name, value in arguments.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise SettingsError("A setting cannot be used. " + "; ".join(lines) + ".") from error

@@ -1,0 +1,73 @@
+"""Requests made up from the OpenAPI document: none may break the server, and every answer has to be as documented."""
+
+import pytest
+import schemathesis
+from fake_engine import FakeStore
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from engine.settings import Settings
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+OPERATIONS = [
+    "GET /healthz",
+    "GET /metrics",
+    "GET /readyz",
+    "GET /v1/products/{product_id}",
+    "GET /v1/search",
+    "GET /v1/similar/{product_id}",
+    "GET /v1/suggest",
+    "POST /v1/explain",
+    "POST /v1/search",
+]
+
+
+@pytest.fixture(scope="module")
+def operations():
+    store = FakeStore()
+    app = create_app(Settings(), store.open, store.pointer)
+    with TestClient(app):
+        schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+        yield {operation.label: operation for operation in (result.ok() for result in schema.get_all_operations())}
+
+
+def test_every_operation_is_tried(operations):
+    assert sorted(operations) == OPERATIONS
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_answers_are_as_documented(operations, label):
+    statuses = set()
+
+    @given(case=operations[label].as_strategy())
+    @settings(max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def check(case):
+        response = case.call()
+        case.validate_response(response, checks=CHECKS)
+        statuses.add(response.status_code)
+
+    check()
+    assert statuses <= {200, 400, 404}
+    assert statuses
+
+
+@pytest.mark.parametrize("label", ["GET /v1/search", "GET /v1/suggest", "POST /v1/search", "POST /v1/explain"])
+def test_wrong_requests_are_refused_as_documented(operations, label):
+    statuses = set()
+
+    @given(case=operations[label].as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def check(case):
+        response = case.call()
+        case.validate_response(response, checks=CHECKS)
+        statuses.add(response.status_code)
+
+    check()
+    assert 400 in statuses
