@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import rjieba
 import Stemmer
@@ -97,7 +98,7 @@ def fold(text: str) -> tuple[str, list[int] | range]:
     return "".join(out), places
 
 
-def language_of(text: str) -> str:
+def language_of(text: str) -> Literal["en", "zh", ""]:
     """Return ``zh`` when at least a fifth of the letters are Han, ``en`` when there are other letters, else ``""``."""
     letters = [c for c in text if c.isalpha()]
     if not letters:

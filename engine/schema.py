@@ -190,6 +190,7 @@ class Applied(_Wire):
     sort_by: str = ""
     alpha: float
     codes: list[str] = Field([], description="Model numbers, SKUs or EANs recognised in the query.")
+    relaxed: bool = Field(False, description="No product has all the words, so those with some of them are shown.")
 
 
 class Highlight(_Wire):

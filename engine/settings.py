@@ -42,6 +42,10 @@ class Settings(BaseSettings):
 
     # Search
     alpha: float = Field(0.7, ge=0, le=1, description="Weight of meaning against words.")
+    semantic_languages: list[str] = Field(
+        ["en"], description="Languages the model understands; queries in others are searched by words alone."
+    )
+    feedback: float = Field(0.2, ge=0, le=0.9, description="How far the query moves towards its best products.")
     min_coverage: float = Field(0.75, ge=0, le=1, description="Share of the query's words, by rarity, a match has.")
     min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine a match by meaning has; 0 measures it.")
     depth: int = Field(1000, ge=10, le=100_000, description="Most products found by meaning alone.")
@@ -89,5 +93,5 @@ def load_settings(**arguments: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in arguments.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
         raise SettingsError("A setting cannot be used. " + "; ".join(lines) + ".") from error

@@ -16,7 +16,8 @@ __all__ = ["form_problem"]
 
 _MAX_CHARS = 400
 _MARKUP = re.compile(
-    r"https?:|www\.|//|\b[\w-]+\.(?:com|cn|net|org|io|co|shop|example|info|biz|top|xyz)\b|[<>{}\[\]\\`*_#|^~@]|&\w+;|javascript:",
+    r"https?:|www\.|//|\b[\w-]+\.(?:com|cn|net|org|io|co|shop|example|info|biz|top|xyz)\b|[<>{}\[\]\\`*_#|^~@]"
+    r"|&\w+;|javascript:",
     re.IGNORECASE,
 )
 _TOKEN = re.compile(r"[^\W\d_]+")

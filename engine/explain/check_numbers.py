@@ -30,10 +30,11 @@ _BREAK = re.compile(r"\b(?:and|plus|or|with|in|on|for|of|at|to|by|from|is|are)\b
 _HARD_BREAK = re.compile(r"\b(?:and|plus|or|with)\b|[,&+/和及与或]", re.IGNORECASE)
 _CLASSIFIERS = "个只支件条双款片本块张种副套组根颗粒枚把台条"
 _NEUTRAL = frozenset(stem(w) for w in EN_NEUTRAL)
+_IMPLIED = {"kg": "weight", "l": "capacity", "mAh": "battery"}
 _BEFORE_ROLE = frozenset({"long", "wide", "high", "tall", "deep", "thick", "across", "old", "years old", "year old"})
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A sentence is not supported; ``reason`` is one word for counting."""
 
     def __init__(self, reason: str) -> None:
@@ -77,7 +78,8 @@ def _equals(value: float, money: Money | None, currency: str) -> bool:
 def _rounded(stated: float, true: float) -> bool:
     """Return whether ``stated`` is ``true`` rounded to one or two digits, and near it."""
     digits = len(f"{stated:g}".replace(".", "").strip("0"))
-    return digits <= 2 and true > 0 and abs(stated - true) <= 0.03 * true and float(f"{true:.{digits}g}") == stated
+    near = true > 0 and abs(stated - true) <= 0.03 * true
+    return bool(near and digits <= 2 and float(f"{true:.{digits}g}") == stated)
 
 
 def check_money(number: Number, clause: Clause, product: Product, limits: Iterable[Limit], out: Supported) -> None:
@@ -191,14 +193,15 @@ def _roles_of(clause: Clause, number: Number) -> list[Role]:
 
 
 def _true_roles(fact: Fact, clause: Clause, number: Number) -> set[str]:
-    rivals = [n for n in clause.numbers if n.unit == number.unit and n is not number]
-    own = _roles_of(clause, number) if rivals else clause.roles
+    """Return what a field's number measures: said beside it or beside its neighbour (``6.5-inch 120 Hz screen``)."""
+    chain = [n for n in clause.numbers if n.unit != number.unit and not _gap(clause.text, n, number).strip(" -")]
+    own = clause.roles if len(clause.numbers) == 1 else [r for n in (number, *chain) for r in _roles_of(clause, n)]
     found = {r.name for r in own} | {r.name for c in fact.names for r in c.roles}
-    if not found and number.unit == "kg":
-        found = {"weight"}
-    if not found and number.unit == "l":
-        found = {"capacity"}
-    return found
+    return found or {_IMPLIED.get(number.unit, "")}
+
+
+def _gap(text: str, a: Number, b: Number) -> str:
+    return text[min(a.end, b.end) : max(a.start, b.start)]
 
 
 def _supports(clause: Clause, number: Number, fact: Fact, other: Clause, true: Number) -> bool:

@@ -137,5 +137,5 @@ def gather_evidence(need: Need, product: Product) -> Evidence:
     if price := _price_field(need, product):
         fields.append(price)
     order = {id(f): i for i, f in enumerate(fields)}
-    fields.sort(key=lambda f: (-len(f.part_of_need.split()), -len(f.part_of_need) if f.part_of_need else 0, order[id(f)]))
+    fields.sort(key=lambda f: (-len(f.part_of_need.split()), -len(f.part_of_need), order[id(f)]))
     return Evidence(product, tuple(fields))

@@ -20,7 +20,8 @@ _CODE = re.compile(r"(?:[A-Za-z]+(?:[-./]?[A-Za-z0-9]+)*|\d[\d.]*[A-Za-z][A-Za-z
 _ISO = "USD|EUR|GBP|CNY|RMB|JPY|KRW|CAD|AUD|NZD|SGD|HKD|TWD|INR|CHF|SEK|NOK|DKK|PLN|CZK|MXN|BRL|THB|VND|MYR|RUB|TRY"
 _BEFORE = re.compile(rf"(US\$|CA\$|C\$|A\$|AU\$|NZ\$|S\$|HK\$|NT\$|\$|¥|€|£|₩|₹|\b(?:{_ISO})|人民币)\s*$", re.IGNORECASE)
 _AFTER = re.compile(
-    rf"\s*-?\s*(美元|美金|港元|港币|日元|欧元|英镑|加元|澳元|新台币|块钱|元钱|元|块(?=[以之左上下内,。;!?)]|出头|$)|人民币"
+    rf"\s*-?\s*(美元|美金|港元|港币|日元|欧元|英镑|加元|澳元|新台币|块钱|元钱|元|块(?=[以之左上下内,。;!?)]"
+    rf"|出头|$)|人民币"
     rf"|(?:{_ISO})(?![a-z])|us dollars?|dollars?|bucks|cents?|yuan|renminbi|euros?|yen|€|£|\$|¥)(?![a-z])",
     re.IGNORECASE,
 )
@@ -39,12 +40,13 @@ _MIN = re.compile(
 _MIN_AFTER = re.compile(r"\s*(?:以上|起|多(?!功|种|款|色|用)|\+(?!\s*\d)|or more|or above|and up|plus\b|出头)", re.IGNORECASE)
 _MAX = re.compile(
     r"(?:\bup to|\bat most|\bunder|\bbelow|\bless than|\bno more than|\bwithin|\binside|\bnot over|\bmaximum(?: of)?|"
-    r"\bnot above|不到|不超过|至多|最多|低于|少于|小于|不高于|最高|可达|达到|<=?)\s*(?:your |the |its |a |您的|你的)?\s*$",
+    r"\bnot above|不到|不超过|至多|最多|低于|少于|小于|不高于|最高|可达|<=?)\s*(?:your |the |its |a |您的|你的)?\s*$",
     re.IGNORECASE,
 )
 _MAX_AFTER = re.compile(r"\s*(?:以内|以下|之内|之下|内(?!存|部|里|衬|胆|置)|or less|or under|or below)", re.IGNORECASE)
 _APPROX = re.compile(
-    r"(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.?|\bnearly|\balmost|\bcirca|大约|约|大概|近|将近|差不多)\s*$",
+    r"(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.?|\bnearly|\balmost|\bcirca|大约|约|大概|近|将近"
+    r"|差不多)\s*$",
     re.IGNORECASE,
 )
 _APPROX_AFTER = re.compile(r"\s*(?:左右|上下|or so\b)", re.IGNORECASE)

@@ -18,7 +18,7 @@ _PLAIN = str.maketrans(
 _ZH_DIGIT = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _ZH_SCALE = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
 _ZH_AFTER = (
-    "个只支件条双款片本块台瓶包盒袋层年月天周岁码号元斤公千克升毫厘米英寸小时分钟秒瓦伏档种人格重折倍次杯页张口孔级位副套组"
+    "个只支件条双对款片本块台瓶包盒袋层年月天周岁码号元斤公千克升毫厘米英寸小时分钟秒瓦伏档种人格重折倍次杯页张口孔级位副套组"
     "根颗粒枚篇度尺里局节室美日欧港到至"
 )
 _ZH_NUMBER = re.compile(
@@ -31,14 +31,18 @@ _TEN_THOUSANDS = re.compile(r"(\d+(?:\.\d+)?)万(?!像素|向|能)")
 
 _TIMES = re.compile(r"(?<=\d)[x*X](?=\d)")
 
+_EN_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+)
+_EN_LARGE = "twenty thirty forty fifty sixty seventy eighty ninety"
 _EN_UNITS = {
     w: i
     for i, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        _EN_SMALL.split()
     )
 }
-_EN_TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_EN_TENS = {w: 10 * i for i, w in enumerate(_EN_LARGE.split(), 2)}
 _EN_SCALE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _EN_WORD = "|".join([*_EN_UNITS, *_EN_TENS, *_EN_SCALE])
 _EN_ONE = re.compile(r"\b(?:this|that|the|which|another|every) one\b", re.IGNORECASE)

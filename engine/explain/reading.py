@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from engine.explain.numbers import Number, read_numbers
 from engine.explain.numerals import fold
@@ -24,7 +25,8 @@ _SPLIT = re.compile(
 )
 _SENTENCE = re.compile(r"[^。！？!?\n.]+(?:\.(?!\s|$)[^。！？!?\n.]*)*[。！？!?.]*")
 _FREE = re.compile(
-    r"\b([A-Za-z]+(?:-[A-Za-z]+)?)-free\b|\b([A-Z]{2,}|sugar|lactose|gluten|lead|perfume|fragrance|alcohol|nickel|latex) free\b"
+    r"\b([A-Za-z]+(?:-[A-Za-z]+)?)-free\b|\b([A-Z]{2,}|sugar|lactose|gluten|lead|perfume|fragrance|alcohol"
+    r"|nickel|latex) free\b"
 )
 _NOT_ONLY = re.compile(r"\bnot only\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['-][A-Za-zÀ-ɏ]+)*")
@@ -82,14 +84,15 @@ def sentences(text: str) -> list[str]:
     return [s.strip() for s in _SENTENCE.findall(text) if s.strip()]
 
 
-def _negative_from(text: str) -> tuple[int, bool]:
+def _negation(text: str) -> tuple[int, int, bool]:
+    """Return the span of the word that negates what follows it, and whether another one follows."""
     masked = _MASK.sub(lambda m: "□" * len(m.group()), text)
     cues = list(NEGATIONS.finditer(masked))
     if NEGATIVE_CLAUSE.search(masked):
-        return 0, False
+        return 0, 0, False
     if not cues:
-        return len(text), False
-    return cues[0].end(), len(cues) > 1
+        return len(text), len(text), False
+    return cues[0].start(), cues[0].end(), len(cues) > 1
 
 
 def _words(text: str, taken: list[tuple[int, int]], negative_from: int) -> Iterator[Token]:
@@ -103,7 +106,7 @@ def _words(text: str, taken: list[tuple[int, int]], negative_from: int) -> Itera
 
 
 def _clause(text: str) -> Clause:
-    negative_from, doubtful = _negative_from(text)
+    cue, negative_from, doubtful = _negation(text)
     numbers = tuple(read_numbers(text))
     taken = [(n.start, n.end) for n in numbers]
     codes = []
@@ -116,7 +119,7 @@ def _clause(text: str) -> Clause:
     covered = taken + [(c.start, c.end) for c in codes]
     runs = [
         Token(m.group(), m.group(), a, b, a >= negative_from)
-        for m, a, b in _runs(text, [*covered, (negative_from, negative_from)])
+        for m, a, b in _runs(text, [*covered, (cue, negative_from)])
     ]
     roles = [Role(n, *m.span()) for n, p in _role_patterns() for m in p.finditer(text)]
     words = tuple(_words(text, covered, negative_from))
@@ -127,7 +130,7 @@ def _runs(text: str, cuts: list[tuple[int, int]]) -> Iterator[tuple[re.Match[str
     """Yield the Chinese runs between the cuts."""
     edges = sorted({0, len(text), *(e for cut in cuts for e in cut)})
     inside = [c for c in cuts if c[0] < c[1]]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         if any(a <= start < b for a, b in inside):
             continue
         for match in _RUN.finditer(text, start, end):

@@ -25,48 +25,58 @@ __all__ = [
     "stem",
 ]
 
-EN_NEUTRAL = frozenset(
-    """a an the this that these those it its it's is are was be being been has have having had do does can will would
-    of in on at to by for from with as into onto inside within under below over above between through
-    about around during so and or but nor while plus also too both either each per which who whose when where while
-    you your you're yours i me my we our they them their there here what how whether if then than because since
-    product item piece model option pick choice one thing ones made make makes making comes come coming offers offer
-    offering features feature featuring includes include including included provides provide giving gives give gets get
-    uses use using used keeps keep lets let work works serves serve meets meet match matches matching fits fit suits
-    suit suitable suited answers answer answering asked ask asking wanted want looking search searched request need
-    needs price priced prices cost costs costing budget limit cap range stays stay staying sits sit listed list lists
-    stated states says say described describes description details detail such just only exactly simply thanks
-    rated rating-free built build designed design meant comes named called known name brand color colour colours colors
-    size sized material materials type kind weight weighs weigh weighing measures measure measuring measured total
-    equipped mentioned mention done carries carry currently now still approximately roughly nearly almost no not""".split()
-) - {"rating-free"}
+_EN = """
+a an the this that these those it its it's is are was be being been has have having had do does can will would
+of in on at to by for from with as into onto inside within under below over above between through about around
+during so and or but nor while plus also too both either each per which who whose when where you your you're
+yours i me my we our they them their there here what how whether if then than because since product item piece
+model option pick choice one thing ones made make makes making comes come coming offers offer offering
+features feature featuring includes include including included provides provide giving gives give gets get
+uses use using used keeps keep lets let work works serves serve meets meet match matches matching fits fit
+suits suit suitable suited answers answer answering asked ask asking wanted want looking search searched
+request need needs price priced prices cost costs costing budget limit cap range stays stay staying sits sit
+listed list lists stated states says say described describes description details detail title such just only
+exactly simply thanks rated built build designed design meant named called known name brand color colour
+colours colors size sized material materials type kind weight weighs weigh weighing measures measure measuring
+measured total equipped mentioned mention done carries carry currently now still approximately roughly nearly
+almost no not contain contains containing
+"""
+_ZH = """
+的 了 在 是 有 和 与 及 或 也 都 就 还 又 且 并 而 但 其 它 这 该 此 那 您 你 我 我们 为 于 以 由 对 从 到 让
+被 把 将 给 按 按照 这款 这件 这双 这个 这条 这台 该款 本款 此款 这里 这样 产品 商品 单品 款式 一款 一种 采用
+使用 选用 使用的是 用 做 制成 制作 做成 具有 具备 拥有 带有 带 配有 配备 配 附 附带 含 含有 包含 包括 内含
+提供 支持 能 可 可以 能够 会 适合 适用 适用于 适合于 用于 可用于 属于 符合 满足 对应 正好 刚好 正 恰好 要求
+需求 需要 想要 要 想 找 寻找 所 搜索 查询 预算 价格 售价 标价 现价 价 卖 只卖 只要 仅 仅需 只需 只 才 现在
+目前 当前 在您 范围 之内 以内 内 不超过 不到 低于 上限 限额 限制 左右 约 大约 品牌 牌子 名称 型号 颜色 配色
+尺寸 尺码 规格 材质 面料 材料 款 件 双 个 种 台 条 支 本 些 时 里 中 上 下 后 前 等 即 则 均 各 每 共 总 共有
+一共 方面 以及 并且 而且 同时 另外 此外 因此 所以 因为 而言 来说 达 达到 高达 可达 至 为您 标明 注明 写明 写着
+说明 描述 介绍 提到 信息 资料 显示 标注 看 标题 名称里 等级 级别 来自 出自 本身 设计 整件 整体 自身 功能
+"""
+_ZH_NOT_NEGATION = """
+不锈钢 不粘 不沾 无线 无绳 免烫 免洗 免打孔 免安装 非常 不错 不仅仅 不仅 不但 不同 不断 无论 不论 特别 分别
+区别 级别 别致 别墅 没问题 无缝 无框 无痕 未来 不妨 差不多 免打扰 不超过 不到 不低于 不少于 不高于 不止 不少
+是否 否则 太阳 太空 无纺 非洲 不对称 无人机 不倒翁 无刷 无袖 免手洗 不规则 非遗
+"""
+
+EN_NEUTRAL = frozenset(_EN.split())
 """English words that claim nothing by themselves."""
 
 ZH_NEUTRAL = tuple(
     sorted(
-        """的 了 在 是 有 和 与 及 或 也 都 就 还 又 且 并 而 但 其 它 这 该 此 那 您 你 我 我们 为 于 以 由 对 从 到 让 被 把 将 给 按 按照
-        这款 这件 这双 这个 这条 这台 该款 本款 此款 这里 这样 产品 商品 单品 款式 一款 一种 采用 使用 选用 使用的是 用 做 制成 制作 做成
-        具有 具备 拥有 带有 带 配有 配备 配 附 附带 含 含有 包含 包括 内含 提供 支持 能 可 可以 能够 会 适合 适用 适用于 适合于 用于 可用于 属于
-        符合 满足 对应 正好 刚好 正 恰好 要求 需求 需要 想要 要 想 找 寻找 所 搜索 查询 预算 价格 售价 标价 现价 价 卖 只卖 只要 仅 仅需 只需 只 才
-        现在 目前 当前 在您 范围 之内 以内 内 不超过 不到 低于 上限 限额 限制 左右 约 大约 品牌 牌子 名称 型号 颜色 配色 尺寸 尺码 规格 材质 面料 材料
-        款 件 双 个 种 台 条 支 只 本 些 时 里 中 上 下 后 前 等 即 则 均 各 每 共 总 共有 一共 方面 以及 并且 而且 同时 另外 此外 因此 所以 因为
-        而言 来说 达 达到 高达 可达 至 为您 标明 注明 写明 写着 说明 描述 介绍 提到 信息 资料 显示 标注 看 来自 出自 本身 设计 整件 整体 自身""".split(),
-        key=len,
-        reverse=True,
+        set(_ZH.split()),
+        key=lambda w: (-len(w), w),
     )
 )
 """Chinese words and particles that claim nothing by themselves, longest first."""
 
-ZH_NOT_NEGATION = (
-    "不锈钢 不粘 不沾 无线 无绳 免烫 免洗 免打孔 免安装 非常 不错 不仅仅 不仅 不但 不同 不断 无论 不论 特别 分别 区别 级别 别致 别墅 没问题 无缝 无框 无痕 "
-    "未来 不妨 差不多 免打扰 不超过 不到 不低于 不少于 不高于 不止 不少 是否 否则 太阳 太空 无纺 非洲 不对称 无人机 不倒翁 无刷 无袖 免手洗 不规则 非遗"
-).split()
+ZH_NOT_NEGATION = tuple(_ZH_NOT_NEGATION.split())
 """Chinese words that hold a negating character and negate nothing that follows."""
 
 NEGATIONS = re.compile(
     r"\b(?:no|not|never|without|neither|none|nothing|cannot|lacks?|lacking|hardly|barely|excludes?|excluding|except|"
     r"avoids?|avoiding|prevents?|preventing|faux|imitation|artificial|vegan|simulated|instead of|rather than|too|"
-    r"free (?:of|from))\b|\w+n't\b|[不没无非未免别勿否莫禁忌仿]|人造|避免|防止|杜绝|(?<=[\s,;])(?:0|零)(?=[\u4e00-\u9fff])",
+    r"free (?:of|from))\b|\w+n't\b|[不没无非未免别勿否莫禁忌仿]|人造|避免|防止|杜绝|(?<=[\s,;])(?:0"
+    r"|零)(?=[\u4e00-\u9fff])",
     re.IGNORECASE,
 )
 """What turns the rest of its clause around; ``faux`` and ``仿`` too, since faux leather is no leather."""
@@ -79,30 +89,38 @@ NEGATIVE_CLAUSE = re.compile(
 
 UNUSABLE = re.compile(
     r"\b(?:than|unlike|compared|versus|vs|if|unless|should|would|could|might|may|instead|better|worse|best|most|choose|"
-    r"see our|our other|replaces?|also available|available in)\b|比(?![例赛基熊萨])|相比|如果|如需|若|建议|而不是|请|应该|应选|或许|可能|另有",
+    r"see our|our other|replaces?|also available|available in)\b|比(?![例赛基熊萨])|相比|如果|如需|若|建议"
+    r"|而不是|请|应该|应选|或许|可能|另有",
     re.IGNORECASE,
 )
 """A clause of a field that compares, supposes or advises is no description of this product."""
 
 RANKING = re.compile(
-    r"\b(?:best|better|worst|worse|most|least(?!\s+\d)|more(?! than [$¥€£]?\d)|less(?! than [$¥€£]?\d)|fewer|greatest|finest|perfect\w*|"
+    r"\b(?:best|better|worst|worse|most|least(?!\s+\d)|more(?! than [$¥€£]?\d)|less(?! than [$¥€£]?\d)|fewer"
+    r"|greatest|finest|perfect\w*|"
     r"ideal\w*|ultimate\w*|unbeatable|unmatched|unrivall?ed|superior|top|leading|leader|number 1|no\. ?1|#1|only 1|"
-    r"the only|unique|first|favou?rite|winner|winning|award\w*|guarantee\w*|must-have|incomparable|beats?|outperform\w*|"
+    r"the only|unique|first|favou?rite|winner|winning|award\w*|guarantee\w*|must-have|incomparable|beats?"
+    r"|outperform\w*|"
     r"recommend\w*|bestsell\w*|best-sell\w*|popular|world|everyone|anyone|every other|all other|than(?! [$¥€£]?\d))\b"
     r"|\b(?!(?:rest|test|west|east|nest|forest|interest|honest|chest|vest|guest|request|harvest|digest|quest|invest|"
     r"suggest|contest|crest|zest|protest|manifest|arrest|tempest|everest)\b)[a-z]{2,}est\b"
-    r"|[最冠]|第1|第一|唯一|首选|顶级|顶尖|极致|极佳|完美|全网|史上|独一无二|无敌|无与伦比|王者|之王|更|还要|比(?!例|赛|基尼|熊|萨)|超越|胜过|优于"
+    r"|[最冠]|第1|第一|唯一|首选|顶级|顶尖|极致|极佳|完美|全网|史上|独一无二|无敌|无与伦比|王者|之王|更|还要"
+    r"|比(?!例|赛|基尼|熊|萨)|超越|胜过|优于"
     r"|领先|推荐|必买|必备|爆款|热销|畅销|热卖|销量|国家级|世界级|绝对|100%(?:有效|满意|正品|好评)|万能",
     re.IGNORECASE,
 )
 """Superlatives, comparisons and praise. They pass only where they can be computed again."""
 
 ORDERS = re.compile(
-    r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|previous|above|prompt|rule|everything|all)|\binstructions?\b"
+    r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|previous|above|prompt|rule|everything|all)"
+    r"|\binstructions?\b"
     r"|\b(?:assistant|chatbot|system prompt|language model|llm|as an ai)\b|\brank (?:this|it|me|us)\b"
-    r"|\b(?:say|tell|claim|state|answer|reply|respond|write|output|repeat|print)\b.{0,12}\b(?:that|it|this|the|every|customer|"
-    r"user|shopper|buyer|with)\b|\byou (?:must|should|are now)\b|\b(?:buy|order|click|visit|call|subscribe|hurry|act)\b.{0,12}"
-    r"\b(?:now|here|today|us|this)\b|忽略|无视|指令|提示词|助手|人工智能|排在|排名|排第|告诉|请说|回答|必须说|务必|赶快|赶紧|立即|立刻|马上"
+    r"|\b(?:say|tell|claim|state|answer|reply|respond|write|output|repeat|print)\b.{0,12}\b(?:that|it|this|the"
+    r"|every|customer|"
+    r"user|shopper|buyer|with)\b|\byou (?:must|should|are now)\b|\b(?:buy|order|click|visit|call|subscribe"
+    r"|hurry|act)\b.{0,12}"
+    r"\b(?:now|here|today|us|this)\b|忽略|无视|指令|提示词|助手|人工智能|排在|排名|排第|告诉|请说|回答|必须说"
+    r"|务必|赶快|赶紧|立即|立刻|马上"
     r"|点击|下单|抢购|扫码|加微信|联系客服",
     re.IGNORECASE,
 )
@@ -161,7 +179,8 @@ ROLES: dict[str, tuple[str, str]] = {
 """What a number is a number of: the words, as regular expressions, that say so."""
 
 COLOURS = re.compile(
-    r"\b(?:black|white|red|blue|green|yellow|grey|gray|brown|pink|purple|violet|orange|beige|navy|teal|gold|silver|khaki|"
+    r"\b(?:black|white|red|blue|green|yellow|grey|gray|brown|pink|purple|violet|orange|beige|navy|teal|gold"
+    r"|silver|khaki|"
     r"cream|ivory|maroon|turquoise|cyan|magenta|olive|charcoal|burgundy)\b"
     r"|[黑白红蓝绿黄灰棕粉紫橙米银金青](?=色)|[深浅藏墨酒天雾奶][黑白红蓝绿黄灰棕粉紫橙青]",
     re.IGNORECASE,
@@ -169,9 +188,11 @@ COLOURS = re.compile(
 """Colour words: where a product states its colour, only that field and the title may support them."""
 
 MATERIALS = re.compile(
-    r"\b(?:leather|cotton|wool|cashmere|silk|linen|nylon|polyester|steel|stainless|aluminium|aluminum|plastic|silicone|glass|"
+    r"\b(?:leather|cotton|wool|cashmere|silk|linen|nylon|polyester|steel|stainless|aluminium|aluminum|plastic"
+    r"|silicone|glass|"
     r"ceramic|wood|wooden|oak|bamboo|rubber|down|fleece|titanium|copper|iron|suede|canvas|denim|mesh|latex|paper)\b"
-    r"|[真牛羊]皮|皮革|纯棉|棉|羊毛|羊绒|真丝|亚麻|尼龙|涤纶|聚酯|不锈钢|铝合金|塑料|硅胶|玻璃|陶瓷|实木|竹|橡胶|羽绒|钛|铜|铸铁|帆布|网布|钢",
+    r"|[真牛羊]皮|皮革|纯棉|棉|羊毛|羊绒|真丝|亚麻|尼龙|涤纶|聚酯|不锈钢|铝合金|塑料|硅胶|玻璃|陶瓷|实木|竹"
+    r"|橡胶|羽绒|钛|铜|铸铁|帆布|网布|钢",
     re.IGNORECASE,
 )
 """Material words: after ``made of`` or ``材质`` only the material field and the title may support them."""

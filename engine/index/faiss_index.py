@@ -17,6 +17,7 @@ the snapshot's SHA-256 check.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -31,8 +32,11 @@ FILES = ("vectors.npy", "index.faiss")
 SMALL, LARGE = 8_192, 262_144
 GATHER_SHARE = 0.05
 """Below this share of allowed rows, gathering them beats scanning all with a bitmap (measured near 5 %)."""
-REFINE = 4.0
+REFINE, REFINED_AT_LEAST = 4, 400
+"""Candidates taken from the compressed vectors for each one returned, and at least."""
 NPROBE = 96
+_PARAMETERS: Any = faiss
+"""FAISS's type stubs do not know that its parameter classes take keywords."""
 
 
 def factory_for(n: int, dimension: int) -> str:
@@ -77,7 +81,7 @@ class FaissVectors:
         for start in range(0, n, 65_536):
             self._scan.add(self._half[start : start + 65_536].astype(np.float32))
         path = folder / "index.faiss"
-        self._index = faiss.read_index(str(path)) if path.exists() else None
+        self._index: Any = faiss.read_index(str(path)) if path.exists() else None
         if self._index is not None and self._index.ntotal != n:
             raise SnapshotError(f"{path.name} holds {self._index.ntotal} vectors instead of {n}. Index the feed again.")
 
@@ -109,15 +113,15 @@ class FaissVectors:
         return self._exact.vectors(rows)
 
     def _approximate(self, query: NDArray[np.float32], k: int) -> Neighbours:
-        base = faiss.SearchParametersIVF(nprobe=NPROBE) if isinstance(self._base(), faiss.IndexIVF) else None
-        parameters = faiss.IndexRefineSearchParameters(k_factor=REFINE, base_index_params=base)
+        base = _PARAMETERS.SearchParametersIVF(nprobe=NPROBE) if isinstance(self._base(), faiss.IndexIVF) else None
+        parameters = _PARAMETERS.IndexRefineSearchParameters(k_factor=max(REFINE, REFINED_AT_LEAST / k), base_index_params=base)
         scores, rows = self._index.search(query[None], k, params=parameters)
         found = rows[0] >= 0
         if np.count_nonzero(found) < k:  # an inverted list ran short: never return fewer than there are
             return self._bitmap(query, k, None)
         return order_by_score(rows[0][found], scores[0][found], k)
 
-    def _base(self) -> faiss.Index:
+    def _base(self) -> Any:
         return faiss.downcast_index(self._index.base_index)
 
     def _bitmap(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None) -> Neighbours:
@@ -125,7 +129,7 @@ class FaissVectors:
         if allowed is not None:
             bits = np.packbits(allowed, bitorder="little")
             selector = faiss.IDSelectorBitmap(self.size, faiss.swig_ptr(bits))
-            parameters = faiss.SearchParameters(sel=selector)
+            parameters = _PARAMETERS.SearchParameters(sel=selector)
         scores, rows = self._scan.search(query[None], k, params=parameters)
         return order_by_score(rows[0], scores[0], k)
 

@@ -1,0 +1,258 @@
+"""The engine: open a published snapshot and answer. Read this file first.
+
+In: a :class:`~engine.settings.Settings` and requests. Out: responses. :meth:`Engine.search` is a straight line
+through the stages; each stage takes values and returns values, and none calls another. Nothing on the read path
+writes. Thread-safe. Knows nothing of HTTP, raw feeds or metrics.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.encoder import CachingEncoder, Encoder, open_encoder
+from engine.errors import FilterError
+from engine.explain import Done, Explainer, Need, make_generator
+from engine.facets import count_facets
+from engine.highlight import Highlighter
+from engine.index.codes import CodeIndex
+from engine.index.documents import Documents
+from engine.index.faiss_index import FaissVectors
+from engine.index.filters import join_filters, parse_filter
+from engine.index.lexical import LexicalIndex
+from engine.index.prefix import PrefixIndex
+from engine.index.snapshot import Snapshot, open_snapshot
+from engine.index.table import Table
+from engine.language import is_stop
+from engine.match import MatchSet, match
+from engine.query import ParsedQuery, parse_query
+from engine.rank import Ranking, rank, sort_rows
+from engine.retrieve import Candidates, feedback_vector, retrieve_dense, retrieve_lexical
+from engine.schema import (
+    Applied,
+    Claim,
+    ExplainRequest,
+    Facet,
+    Hit,
+    Product,
+    Scores,
+    SearchRequest,
+    SearchResponse,
+    SimilarResponse,
+    SuggestResponse,
+)
+from engine.settings import Settings
+
+__all__ = ["Engine"]
+
+_CACHED_QUERIES = 10_000
+_FEEDBACK_PRODUCTS = 3
+
+
+class Engine:
+    """One open snapshot and everything needed to answer from it."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
+        folder, n = snapshot.path, snapshot.manifest.products
+        self.settings = settings
+        self.snapshot_id = snapshot.manifest.id
+        self.model_name = snapshot.manifest.model
+        self.product_count = n
+        self._documents = Documents(folder / "documents", n)
+        self._table = Table(folder / "table", n, settings.exchange_rates)
+        self._vectors = FaissVectors(folder / "vectors")
+        self._lexical = LexicalIndex(folder / "lexical", n)
+        self._codes = CodeIndex(folder / "codes")
+        self._prefix = PrefixIndex(folder / "prefix")
+        encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
+        self._encoder: Encoder = CachingEncoder(encoder, _CACHED_QUERIES)
+        self._min_similarity = settings.min_similarity or float(snapshot.manifest.report.get("similarity", 0.0))
+        self._explainer = Explainer(
+            make_generator(settings), timeout_s=settings.generator_timeout_s, snapshot=self.snapshot_id
+        )
+
+    @classmethod
+    def open(cls, settings: Settings, snapshot_id: str = "") -> Engine:
+        """Open the current snapshot of ``settings.store``, or the one named.
+
+        Raises:
+            SnapshotError: there is none, or it is damaged.
+            EncoderError: the model is not the one the vectors were made with.
+        """
+        return cls(open_snapshot(Path(settings.store), snapshot_id), settings)
+
+    def close(self) -> None:
+        """Let go of the snapshot. Memory maps end with the last reference to them."""
+
+    def search(self, request: SearchRequest) -> SearchResponse:
+        """Answer one search.
+
+        Raises:
+            FilterError: ``filter_by``, ``sort_by`` or ``facet_by`` is wrong.
+        """
+        started = time.perf_counter()
+        query = parse_query(request.q, self._codes, self._table.currencies, request.understand)
+        filter_by = join_filters(request.filter_by, *query.filters)
+        allowed = self._allowed(query, filter_by)
+        alpha = self._alpha(query, request.alpha)
+        vector = self._encoder.encode_queries([query.searched])[0] if alpha > 0 else None
+        candidates = self._candidates(query, vector, allowed)
+        found = self._match(query, candidates, allowed, relax=alpha == 0)
+        ranking = rank(candidates, found, alpha, vector, self._vectors)
+        if vector is not None and self.settings.feedback and len(ranking.rows) and not query.codes:
+            vector = feedback_vector(vector, ranking.rows[:_FEEDBACK_PRODUCTS], self.settings.feedback, self._vectors)
+            dense = retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
+            ranking = rank(Candidates(candidates.lexical, dense, candidates.codes), found, alpha, vector, self._vectors)
+        ranking = self._sorted(ranking, request.sort_by)
+        return SearchResponse(
+            query_id=uuid.uuid4().hex,
+            snapshot=self.snapshot_id,
+            model=self.model_name,
+            found=len(found.rows),
+            found_relation="eq" if found.complete else "gte",
+            page=request.page,
+            per_page=request.per_page,
+            hits=self._hits(query, ranking, (request.page - 1) * request.per_page, request.per_page),
+            facet_counts=self._facets(request, found),
+            applied=_applied(query, filter_by, request.sort_by, alpha, found),
+            search_time_ms=round(1000 * (time.perf_counter() - started), 3),
+        )
+
+    def suggest(self, q: str, limit: int = 8) -> SuggestResponse:
+        """Return completions of what has been typed so far, from the catalogue."""
+        return SuggestResponse(q=q, snapshot=self.snapshot_id, suggestions=self._prefix.suggest(q, limit))
+
+    def similar(self, product_id: str, k: int = 10) -> SimilarResponse:
+        """Return the products nearest in meaning to one product, its own variants left out.
+
+        Raises:
+            NotFoundError: no product has that id.
+        """
+        (row,) = self._documents.rows_of([product_id])
+        allowed = np.ones(self.product_count, bool)
+        allowed[row] = False
+        group = self._documents.document(row).get("item_group_id", "")
+        for column in self._table.fields.get("item_group_id", ()) if group else ():
+            allowed[column.rows[column.codes == column.labels.index(group)]] = False
+        near = self._vectors.search(self._vectors.vectors(np.array([row]))[0], k, allowed)
+        hits = [
+            Hit(document=self._documents.document(int(r)), scores=Scores(fused=float(s), lexical=0.0, semantic=float(s)))
+            for r, s in zip(near.rows, near.scores, strict=True)
+        ]
+        return SimilarResponse(id=product_id, snapshot=self.snapshot_id, hits=hits)
+
+    def explain(self, request: ExplainRequest) -> Iterator[Claim | Done]:
+        """Explain why these products answer this query; the claims come one by one, each already checked.
+
+        Raises:
+            NotFoundError: an id is not in this snapshot; raised at once, before anything is written.
+        """
+        rows = self._documents.rows_of(request.ids)
+        query = parse_query(request.q, self._codes, self._table.currencies)
+        need = Need(
+            text=request.q,
+            language=request.language or query.language or "en",
+            terms=tuple(query.text[w.start : w.end] for w in query.words if not is_stop(w)),
+            understood=query.understood,
+        )
+        return self._explainer.explain(need, [self._documents.product(row) for row in rows])
+
+    def document(self, product_id: str) -> dict[str, Any]:
+        """Return one product as JSON values.
+
+        Raises:
+            NotFoundError: no product has that id.
+        """
+        (row,) = self._documents.rows_of([product_id])
+        return self._documents.document(row)
+
+    def products(self) -> Iterator[Product]:
+        """Yield every product, by id."""
+        return (self._documents.product(row) for row in range(self.product_count))
+
+    def _allowed(self, query: ParsedQuery, filter_by: str) -> NDArray[np.bool_] | None:
+        """Return the mask of rows that filters and exclusions leave, or ``None`` for all."""
+        tree = parse_filter(filter_by)
+        allowed = None if tree is None else self._table.allow(tree)
+        for group in query.exclusions:
+            keep = ~self._lexical.affirming(group)
+            allowed = keep if allowed is None else allowed & keep
+        return allowed
+
+    def _alpha(self, query: ParsedQuery, asked: float | None) -> float:
+        """Return the weight of meaning: none for a bare code or a language the model does not know."""
+        if not query.words or query.only_codes or query.language not in (*self.settings.semantic_languages, ""):
+            return 0.0
+        return self.settings.alpha if asked is None else asked
+
+    def _candidates(
+        self, query: ParsedQuery, vector: NDArray[np.float32] | None, allowed: NDArray[np.bool_] | None
+    ) -> Candidates:
+        rows = list(dict.fromkeys(r for c in query.codes for r in c.rows if allowed is None or allowed[r]))
+        return Candidates(
+            retrieve_lexical(query, self._lexical, allowed),
+            retrieve_dense(vector, self._vectors, self.settings.depth, allowed),
+            np.array(rows, np.int64),
+        )
+
+    def _match(
+        self, query: ParsedQuery, candidates: Candidates, allowed: NDArray[np.bool_] | None, relax: bool
+    ) -> MatchSet:
+        """Return the match set; without words everything allowed matches."""
+        if not query.words:
+            mask = np.ones(self.product_count, bool) if allowed is None else allowed
+            return MatchSet(np.flatnonzero(mask), mask, complete=True, relaxed=False)
+        return match(
+            candidates,
+            min_coverage=self.settings.min_coverage,
+            min_similarity=self._min_similarity,
+            depth=self.settings.depth,
+            relax=relax,
+        )
+
+    def _sorted(self, ranking: Ranking, sort_by: str) -> Ranking:
+        name, _, direction = sort_by.partition(":")
+        if name in ("", "relevance", "_text_match"):
+            return ranking
+        if direction not in ("asc", "desc"):
+            raise FilterError(f"{sort_by[:60]!r} is no order. Write a field and a direction, like `price:asc`.")
+        return sort_rows(ranking, self._table.sort_keys(name, ranking.rows), direction == "desc")
+
+    def _hits(self, query: ParsedQuery, ranking: Ranking, first: int, count: int) -> list[Hit]:
+        highlighter = Highlighter(query.words)
+        hits = []
+        for place in range(first, min(first + count, len(ranking.rows))):
+            document = self._documents.document(int(ranking.rows[place]))
+            semantic = float(ranking.semantic[place])
+            scores = Scores(
+                fused=round(float(ranking.fused[place]), 6),
+                lexical=round(float(ranking.lexical[place]), 4),
+                semantic=None if np.isnan(semantic) else round(semantic, 4),
+                code=bool(ranking.code[place]),
+            )
+            hits.append(Hit(document=document, highlight=highlighter.highlight(document), scores=scores))
+        return hits
+
+    def _facets(self, request: SearchRequest, found: MatchSet) -> list[Facet]:
+        if not request.facet_by:
+            return []
+        return count_facets(self._table, found.mask, request.facet_by, request.max_facet_values)
+
+
+def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet) -> Applied:
+    return Applied(
+        q=query.searched,
+        language=query.language,
+        understood=list(query.understood),
+        filter_by=filter_by,
+        sort_by=sort_by,
+        alpha=alpha,
+        codes=[c.code for c in query.codes],
+        relaxed=found.relaxed,
+    )

@@ -1,0 +1,61 @@
+"""What a generator is, and the one place that picks one by its setting.
+
+In: :class:`~engine.settings.Settings`. Out: something with a name that turns a need and evidence into drafts, one
+sentence at a time. Drafts are unchecked. Knows nothing of how they are checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.errors import SettingsError
+from engine.explain.evidence import Evidence, Need
+from engine.settings import Settings
+
+__all__ = ["Draft", "Generator", "make_generator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One sentence about one product, as a generator wrote it: not yet checked, not yet to be shown."""
+
+    product_id: str
+    text: str
+
+
+class Generator(Protocol):
+    """Writes drafts. May raise :class:`~engine.errors.GeneratorError`, may be slow, may lie."""
+
+    @property
+    def name(self) -> str:
+        """What claims say they were written by."""
+        ...
+
+    def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
+        """Yield drafts as they are written, in any order."""
+        ...
+
+
+def make_generator(settings: Settings) -> Generator:
+    """Return the generator the settings ask for.
+
+    Raises:
+        SettingsError: a setting that this generator needs is missing or cannot be used.
+        GeneratorError: a local model cannot be loaded.
+        MissingExtraError: a local model needs a package that is not installed.
+    """
+    if settings.generator == "endpoint":
+        from engine.explain.endpoint import EndpointGenerator
+
+        return EndpointGenerator(settings)
+    if settings.generator == "local":
+        from engine.explain.local import LocalGenerator
+
+        if not settings.generator_model:
+            raise SettingsError("`generator_model` is empty. Set it to the folder of the local model.")
+        return LocalGenerator(settings.generator_model, settings.generator_timeout_s, settings.generator_max_chars)
+    from engine.explain.template import TemplateGenerator
+
+    return TemplateGenerator()

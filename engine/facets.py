@@ -1,0 +1,82 @@
+"""Counts over the match set: which values its products have, and which filter narrows to them.
+
+In: the table and the mask of the match set. Out: :class:`~engine.schema.Facet`. For a single-valued field the
+counts, ``other`` and ``missing`` add up to the total. Knows nothing of how the set was found.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.index.filters import quote
+from engine.index.table import Column, Table
+from engine.schema import Facet, FacetCount, FacetStats
+
+__all__ = ["count_facets"]
+
+_FIRST = ("category", "price", "brand", "availability", "color", "size", "material", "gender")
+_NEVER = frozenset({"id", "gtin", "mpn", "item_group_id", "currency", "in_stock", "on_sale"})
+_MOST = 9
+_LONGEST_LABEL = 40
+
+
+def count_facets(table: Table, mask: NDArray[np.bool_], names: str, most_values: int) -> list[Facet]:
+    """Return the facets named in ``names``; ``*`` stands for those that split this match set usefully.
+
+    Raises:
+        FilterError: a name is no field.
+    """
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    chosen = list(dict.fromkeys(f for name in asked for f in (_useful(table, mask) if name == "*" else [name])))
+    found = int(np.count_nonzero(mask))
+    return [_facet(name, table.field(name), mask, found, most_values) for name in chosen]
+
+
+def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int, most: int) -> Facet:
+    counts: list[tuple[str, int]] = []
+    stats: list[FacetStats] = []
+    having = np.zeros(len(mask), bool)
+    for column in columns:
+        hit = mask[column.rows]
+        having[column.rows[hit]] = True
+        if not column.unit:
+            per_label = np.bincount(column.codes[hit], minlength=len(column.labels))
+            counts = [(column.labels[i], int(per_label[i])) for i in np.flatnonzero(per_label)]
+        elif hit.any():
+            numbers = column.numbers[hit]
+            low, high = float(numbers.min()), float(numbers.max())
+            stats.append(FacetStats(unit=column.unit.strip("#"), min=low, max=high, count=len(numbers)))
+    counts.sort(key=lambda c: (-c[1], c[0]))
+    head = [FacetCount(value=v, count=c, filter=f"{quote_field(name)}:={quote(v)}") for v, c in counts[:most]]
+    other = sum(c for _, c in counts[most:])
+    missing = found - int(np.count_nonzero(having))
+    return Facet(field=name, counts=head, stats=stats, other=other, missing=missing)
+
+
+def quote_field(name: str) -> str:
+    """Return a field name as it must be written in a filter."""
+    plain = name.replace("_", "a").replace("-", "a").replace(".", "a")
+    return name if plain.isalnum() and not name[0].isdigit() else "`" + name.replace("`", "``") + "`"
+
+
+def _useful(table: Table, mask: NDArray[np.bool_]) -> list[str]:
+    """Return the fields that most products of the set have and that tell them apart, the familiar ones first."""
+    found = int(np.count_nonzero(mask))
+    if not found:
+        return []
+    holds = np.repeat(mask, np.diff(table.row_indptr))
+    counts = np.bincount(table.row_columns[holds], minlength=len(table.columns))
+    common = [i for i in np.argsort(-counts, kind="stable")[:40] if counts[i] >= max(2, found // 5)]
+    names = [table.columns[i].name for i in common if _splits(table.columns[i], mask)]
+    first = [n for n in _FIRST if n in names]
+    return first + [n for n in dict.fromkeys(names) if n not in first and n not in _NEVER][: _MOST - len(first)]
+
+
+def _splits(column: Column, mask: NDArray[np.bool_]) -> bool:
+    if column.unit:
+        return column.name == "price"
+    present = np.unique(column.codes[mask[column.rows]])
+    if not 2 <= len(present) <= 60 + 40 * (column.name in _FIRST):
+        return column.name in _FIRST and len(present) > 1
+    return sum(len(column.labels[i]) for i in present[:20]) <= _LONGEST_LABEL * min(len(present), 20)

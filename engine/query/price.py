@@ -1,0 +1,139 @@
+"""Price limits in the words of shoppers: ``under $80``, ``between 20 and 40 dollars``, ``两百块以内``, ``1.5千到3000``.
+
+In: the query. Out: the spans and limits found. A number counts as a price only beside a currency or a word of
+limit, and never when a unit of measure follows it (``under 2 kg``). Knows nothing of the catalogue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cn2an
+
+__all__ = ["PriceLimit", "find_prices"]
+
+_CURRENCIES = {
+    "$": "USD", "us$": "USD", "usd": "USD", "dollar": "USD", "dollars": "USD", "bucks": "USD", "buck": "USD",
+    "美元": "USD", "美金": "USD", "刀": "USD", "¥": "CNY", "￥": "CNY", "cny": "CNY", "rmb": "CNY", "yuan": "CNY",
+    "元": "CNY", "块": "CNY", "块钱": "CNY", "元钱": "CNY", "人民币": "CNY", "塊": "CNY", "圆": "CNY",
+    "€": "EUR", "eur": "EUR", "euro": "EUR", "euros": "EUR", "欧元": "EUR", "£": "GBP", "gbp": "GBP",
+    "pound": "GBP", "pounds": "GBP", "quid": "GBP", "英镑": "GBP", "hkd": "HKD", "hk$": "HKD", "港币": "HKD",
+    "jpy": "JPY", "日元": "JPY", "yen": "JPY",
+}  # fmt: skip
+_AMBIGUOUS = frozenset("$ dollar dollars bucks buck ¥ ￥ 元 块 块钱 元钱 塊 圆 刀".split())
+_SIGN = r"(?:us\$|hk\$|[$¥￥€£])"
+_NAME = (
+    r"(?:usd|dollars?|bucks?|美元|美金|cny|rmb|yuan|块钱|元钱|元|块|塊|圆|人民币|eur|euros?|欧元|gbp|pounds?|quid|英镑"
+    r"|hkd|港币|jpy|日元|yen|[$¥￥€£])(?![a-z])"
+)
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+_ZH_NUMBER = rf"(?:{_DIGITS}\s*[千万百kw]?|[零一二两三四五六七八九十百千万]+)"
+_NOT_A_UNIT = (
+    r"(?!\s*(?:%|kg|g|mg|lbs?|oz|ml|l|cm|mm|m|km|inch|inches|in|\"|″|ft|gb|tb|mb|w|kw|v|mah|wh|hz|mhz|ghz|hours?|h|"
+    r"months?|years?|days?|pcs?|pieces?|pack|people|persons?|liters?|litres?|watts?|克|公斤|千克|斤|毫升|升|厘米|毫米|米"
+    r"|英寸|寸|瓦|伏|小时|个|岁|年|月|天|件|只|片|人|码|号)(?![a-z]))"
+)
+_EN_NUMBER = rf"(?P<sign{{0}}>{_SIGN})?\s*(?P<n{{0}}>{_DIGITS}k?)(?![\d.]*\d)(?:\s*(?P<name{{0}}>{_NAME}))?"
+
+
+def _en(index: int) -> str:
+    return _EN_NUMBER.replace("{0}", str(index))
+
+
+def _zh(index: int) -> str:
+    return rf"(?P<sign{index}>{_SIGN})?\s*(?P<n{index}>{_ZH_NUMBER})\s*(?P<name{index}>{_NAME})?"
+
+
+_BELOW = r"(?:under|below|less than|cheaper than|up to|at most|no more than|not more than|max(?:imum)?|within|<=?|≤)"
+_ABOVE = r"(?:over|above|more than|at least|from|starting at|no less than|min(?:imum)?|>=?|≥)"
+_ABOUT = r"(?:about|around|approximately|roughly|circa)"
+_ZH_BELOW = r"(?:以内|以下|之内|之下|内|封顶)"
+_ZH_LESS = r"(?:不超过|不超過|低于|少于|小于|不到|最多|至多|不高于|预算)"
+_ZH_MORE = r"(?:不低于|高于|大于|超过|至少|最少|不少于)"
+_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        ("range", rf"(?<![\w.])(?:between|from)\s+{_en(1)}\s*(?:and|to|-|–)\s*{_en(2)}{_NOT_A_UNIT}"),
+        ("range", rf"(?<![\w.]){_en(1)}\s*(?:to|-|–|~)\s*{_en(2)}(?![\w-]){_NOT_A_UNIT}"),
+        ("range", rf"(?<![\d.]){_zh(1)}\s*(?:到|至|-|–|~|—)\s*{_zh(2)}(?:之间|之內|以内)?{_NOT_A_UNIT}"),
+        ("below", rf"(?<![\w.])(?:{_BELOW})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
+        ("above", rf"(?<![\w.])(?:{_ABOVE})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
+        ("about", rf"(?<![\w.])(?:{_ABOUT})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
+        ("below", rf"(?:价格|预算)?\s*{_ZH_LESS}\s*{_zh(1)}{_NOT_A_UNIT}{_ZH_BELOW}?"),
+        ("above", rf"(?:价格)?\s*{_ZH_MORE}\s*{_zh(1)}{_NOT_A_UNIT}"),
+        ("below", rf"(?<![\d.]){_zh(1)}\s*{_ZH_BELOW}"),
+        ("above", rf"(?<![\d.]){_zh(1)}\s*(?:以上|起)"),
+        ("about", rf"(?<![\d.]){_zh(1)}\s*(?:左右|上下)"),
+    )
+)
+_NEEDS_NO_CURRENCY = frozenset({"below", "above"})
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLimit:
+    """Characters ``start`` to ``end`` limit the price to ``low … high`` (either may be ``None``), in major units.
+
+    ``currency`` is an ISO code or empty; ``ambiguous`` says that the word also names other countries' money.
+    """
+
+    start: int
+    end: int
+    low: float | None
+    high: float | None
+    currency: str
+    ambiguous: bool
+
+
+def find_prices(text: str) -> Iterator[PriceLimit]:
+    """Yield the price limits of a query, left to right, without overlaps. ``text`` is as typed."""
+    taken: list[tuple[int, int]] = []
+    found = []
+    for kind, pattern in _PATTERNS:
+        for match in pattern.finditer(text):
+            if any(match.start() < end and start < match.end() for start, end in taken):
+                continue
+            limit = _limit(kind, match)
+            if limit is not None:
+                taken.append((match.start(), match.end()))
+                found.append(limit)
+    yield from sorted(found, key=lambda p: p.start)
+
+
+def _limit(kind: str, match: re.Match[str]) -> PriceLimit | None:
+    groups = match.groupdict()
+    words = [(groups.get(f"{part}{i}") or "").lower() for i in (1, 2) for part in ("sign", "name")]
+    word = next((w for w in words if w), "")
+    if not word and kind not in _NEEDS_NO_CURRENCY:
+        return None
+    first = _number(groups["n1"])
+    second = _number(groups["n2"]) if groups.get("n2") else None
+    if first is None or (kind == "range" and second is None):
+        return None
+    low, high = {
+        "below": (None, first),
+        "above": (first, None),
+        "about": (round(first * 0.8, 2), round(first * 1.2, 2)),
+        "range": (first, second),
+    }[kind]
+    if low is not None and high is not None and low > high:
+        return None
+    start = match.start() + len(match.group()) - len(match.group().lstrip())
+    end = match.start() + len(match.group().rstrip())
+    return PriceLimit(start, end, low, high, _CURRENCIES.get(word, ""), word in _AMBIGUOUS)
+
+
+def _number(text: str) -> float | None:
+    """Return a number as shoppers write it: ``1,500``, ``1.5k``, ``1.5千``, ``两百``."""
+    text = text.strip().lower().replace(",", "")
+    scale = {"k": 1e3, "千": 1e3, "w": 1e4, "万": 1e4, "百": 1e2}.get(text[-1:], 1.0)
+    head = text[:-1].strip() if scale != 1.0 else text
+    try:
+        return float(head) * scale
+    except ValueError:
+        pass
+    try:
+        return float(cn2an.cn2an(text, "smart"))
+    except ValueError:
+        return None

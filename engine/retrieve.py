@@ -1,0 +1,56 @@
+"""Candidates: what the words, the meaning and the codes of a query say of every product.
+
+In: a parsed query, its vector and the rows allowed. Out: :class:`Candidates`. Finds nothing out about relevance:
+what counts as found is :mod:`engine.match`'s, and in which order is :mod:`engine.rank`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.index.lexical import LexicalIndex, LexicalScores
+from engine.index.vectors import Neighbours, VectorIndex
+from engine.query import ParsedQuery
+
+__all__ = ["Candidates", "feedback_vector", "retrieve_dense", "retrieve_lexical"]
+
+NOTHING = Neighbours(np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """``lexical`` scores every row (0 where not allowed); ``dense`` are the nearest allowed rows; ``codes`` the rows
+    that bear a code of the query, in the order of the query."""
+
+    lexical: LexicalScores
+    dense: Neighbours
+    codes: NDArray[np.int64]
+
+
+def retrieve_lexical(query: ParsedQuery, index: LexicalIndex, allowed: NDArray[np.bool_] | None) -> LexicalScores:
+    """Score every product by words; products not allowed score 0."""
+    found = index.search(query.words)
+    if allowed is None:
+        return found
+    return LexicalScores(np.where(allowed, found.score, 0), np.where(allowed, found.coverage, 0))
+
+
+def retrieve_dense(
+    vector: NDArray[np.float32] | None, index: VectorIndex, depth: int, allowed: NDArray[np.bool_] | None
+) -> Neighbours:
+    """Return the ``depth`` products nearest in meaning, or nothing without a vector."""
+    return NOTHING if vector is None else index.search(vector, depth, allowed)
+
+
+def feedback_vector(
+    vector: NDArray[np.float32], best: NDArray[np.int64], weight: float, index: VectorIndex
+) -> NDArray[np.float32]:
+    """Return the query moved by ``weight`` towards the mean of its best products, unit length.
+
+    Pseudo-relevance feedback after Rocchio (*Relevance feedback in information retrieval*, 1971), positive part only.
+    """
+    moved = (1 - weight) * vector + weight * index.vectors(best).mean(axis=0)
+    return np.asarray(moved / max(float(np.linalg.norm(moved)), 1e-9), np.float32)

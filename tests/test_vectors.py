@@ -1,0 +1,93 @@
+"""Every vector search against brute force, over filters from everything to one in a thousand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.errors import SnapshotError
+from engine.index.faiss_index import FaissVectors, factory_for, measure_recall, save_vectors
+from engine.index.vectors import ExactVectors
+
+N, D = 10_000, 32
+
+
+def clustered(n: int, seed: int) -> NDArray[np.float32]:
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(7).normal(size=(40, D))
+    points = centres[rng.integers(0, 40, n)] + 0.5 * rng.normal(size=(n, D))
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def half() -> NDArray[np.float16]:
+    return clustered(N, 1).astype(np.float16)
+
+
+@pytest.fixture(scope="module", params=["", "PQ16x4fs,Refine(SQ8)", "IVF64,PQ16x4fs,Refine(SQ8)"])
+def index(request: pytest.FixtureRequest, half: NDArray[np.float16], tmp_path_factory: pytest.TempPathFactory) -> FaissVectors:
+    folder = tmp_path_factory.mktemp("vectors")
+    save_vectors(half, folder, factory=request.param)
+    return FaissVectors(folder)
+
+
+def brute_force(half: NDArray[np.float16], query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> list[int]:
+    scores = half.astype(np.float64) @ query.astype(np.float64)
+    rows = np.flatnonzero(allowed)
+    return sorted(rows.tolist(), key=lambda r: (-scores[r], r))[:k]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.2, 0.06, 0.04, 0.01, 0.001])
+@pytest.mark.parametrize("correlated", [False, True])
+def test_filtered_search_finds_the_true_neighbours(
+    index: FaissVectors, half: NDArray[np.float16], share: float, correlated: bool
+) -> None:
+    rng = np.random.default_rng(3)
+    queries = clustered(20, 2)
+    for query in queries:
+        key = -(half.astype(np.float32) @ query) if correlated else rng.random(N)
+        allowed = np.zeros(N, bool)
+        allowed[np.argsort(key)[:: -1 if correlated else 1][: int(share * N)]] = True
+        got = index.search(query, 10, allowed if share < 1 else None)
+        assert len(got.rows) == 10
+        assert allowed[got.rows].all()
+        assert (np.diff(got.scores) <= 0).all()
+        want = brute_force(half, query, 10, allowed)
+        if share < 1:  # exact whenever there is a filter; half-precision sums may swap near ties
+            np.testing.assert_allclose(np.sort(half[got.rows].astype(np.float32) @ query), np.sort(half[want].astype(np.float32) @ query), atol=2e-3)
+            assert len(set(got.rows.tolist()) & set(want)) >= 9
+        else:
+            assert len(set(got.rows.tolist()) & set(want)) >= 5
+
+
+def test_recall_without_a_filter(index: FaissVectors) -> None:
+    assert measure_recall(index, clustered(50, 5)) >= 0.9
+
+
+def test_it_is_never_short_and_never_invents_rows(index: FaissVectors) -> None:
+    query = clustered(1, 9)[0]
+    few = np.zeros(N, bool)
+    few[[3, 77]] = True
+    assert sorted(index.search(query, 10, few).rows.tolist()) == [3, 77]
+    assert len(index.search(query, 10, np.zeros(N, bool)).rows) == 0
+    everything = index.search(query, 2 * N)
+    assert sorted(everything.rows.tolist()) == list(range(N))
+
+
+def test_what_is_not_finite_is_refused(index: FaissVectors, tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match="not finite"):
+        index.search(np.full(D, np.nan, np.float32), 3)
+    with pytest.raises(SnapshotError, match="row 1"):
+        save_vectors(np.array([[1, 0], [np.inf, 0]], np.float16), tmp_path)
+
+
+def test_the_index_follows_the_size() -> None:
+    assert factory_for(1_000, 384) == ""
+    assert factory_for(20_000, 384).startswith("PQ192")
+    assert factory_for(1_000_000, 384).startswith("IVF2000,PQ192")
+
+
+def test_ties_break_by_row() -> None:
+    same = np.tile(np.array([1, 0], np.float32), (50, 1))
+    assert ExactVectors(same).search(np.array([1, 0], np.float32), 5).rows.tolist() == [0, 1, 2, 3, 4]
