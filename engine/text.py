@@ -8,6 +8,7 @@ embeds everything again.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from engine.schema import AttributeValue, Product
@@ -25,14 +26,19 @@ FIELDS: Mapping[str, float] = {
 }
 """Lexical fields and their BM25F weights, in the order they are stored."""
 
+_UNSPOKEN = re.compile(r"https?://|www\.|\d{4}-\d\d-\d\d(?:T|$)")
 _EMBEDDED_ATTRIBUTES = 12
 _EMBEDDED_DESCRIPTION = 600
 
 
 def attribute_text(name: str, values: tuple[AttributeValue, ...]) -> str:
-    """Return one attribute as words: ``battery life: 30 h``. A true flag is its name, a false one is left out."""
+    """Return one attribute as words: ``battery life: 30 h``.
+
+    A true flag is its name. False flags, addresses and timestamps say nothing to a shopper and are left out.
+    """
     label = name.replace("_", " ")
-    shown = [str(v) if not isinstance(v, float) else f"{v:g}" for v in values if not isinstance(v, bool)]
+    spoken = [v for v in values if not isinstance(v, bool) and not (isinstance(v, str) and _UNSPOKEN.match(v))]
+    shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in spoken]
     if shown:
         return f"{label}: {', '.join(shown)}"
     return label if any(v is True for v in values) else ""
@@ -46,19 +52,19 @@ def embedding_text(product: Product) -> str:
     if product.category:
         parts.append(product.category[-1])
     head = ". ".join(parts)
-    attributes = (attribute_text(n, v) for n, v in list(product.attributes.items())[:_EMBEDDED_ATTRIBUTES])
-    tail = "; ".join(a for a in attributes if a)
+    attributes = [text for n, v in product.attributes.items() if (text := attribute_text(n, v))]
+    tail = "; ".join(attributes[:_EMBEDDED_ATTRIBUTES])
     return ". ".join(p for p in (head, product.description[:_EMBEDDED_DESCRIPTION], tail) if p)
 
 
 def lexical_fields(product: Product) -> dict[str, str]:
     """Return the text of each field of :data:`FIELDS`."""
     return {
-        "title": f"{product.title} {product.mpn}".strip() if product.mpn not in product.title else product.title,
+        "title": product.title,
         "brand": product.brand,
         "category": " ".join(product.category),
         "description": product.description,
-        "attributes": "; ".join(attribute_text(n, v) for n, v in product.attributes.items()),
+        "attributes": "; ".join(filter(None, (product.mpn, *(attribute_text(n, v) for n, v in product.attributes.items())))),
     }
 
 

@@ -120,9 +120,7 @@ _ZH = "防水登山外套 反光 500元以内"
 NEED_EN = Need(
     _EN, "en", ("waterproof", "hiking", "jacket", "breathable"), _limit("under $80", _EN, "price:<=80 && currency:=USD")
 )
-NEED_ZH = Need(
-    _ZH, "zh", ("防水", "登山", "外套", "反光"), _limit("500元以内", _ZH, "price:<=500 && currency:=CNY")
-)
+NEED_ZH = Need(_ZH, "zh", ("防水", "登山", "外套", "反光"), _limit("500元以内", _ZH, "price:<=500 && currency:=CNY"))
 
 TRUE_EN = (
     (JACKET, "At $69.99, it stays under your $80 limit."),

@@ -4,11 +4,11 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 
 import pytest
 from explain_products import BOX, BUDS, CASE, CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, PARKA, PHONE, SHELL, WIND
+from scripted_endpoint import Handler, Script, Server
 
 from engine.errors import GeneratorError, SettingsError
 from engine.explain import Done, Explainer, check, gather_evidence, make_generator
@@ -19,62 +19,6 @@ KEY = "sk-very-secret-0123456789"
 TIMEOUT_S = 0.6
 SLACK_S = 1.5
 """How late a loaded machine may be; a hang would last far longer."""
-
-Script = Callable[["Handler"], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Plays the script that its server was given."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        self.server.keys.append(self.headers.get("authorization"))
-        self.close_connection = True
-        try:
-            self.server.script(self)
-        except OSError:
-            pass
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def head(self, status: int = 200, kind: str = "text/event-stream", **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("connection", "close")
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def event(self, text: str) -> None:
-        self.raw(b"data: " + json.dumps({"choices": [{"delta": {"content": text}}]}).encode() + b"\n\n")
-
-    def raw(self, data: bytes) -> None:
-        self.wfile.write(data)
-        self.wfile.flush()
-
-    def wait(self, seconds: float) -> None:
-        self.server.over.wait(seconds)
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    script: Script
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.bodies: list[dict] = []
-        self.keys: list[str | None] = []
-        self.over = threading.Event()
-
-    def handle_error(self, *_: object) -> None:
-        pass
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
 
 @pytest.fixture
@@ -240,7 +184,9 @@ def test_truth_split_over_chunks_is_read_whole(server):
     assert [c.text for c in claims if c.generator == "endpoint"] == ["It weighs 420 g.", "It is not waterproof."]
 
 
-@pytest.mark.parametrize("parts", [("P1: It weighs 420 g", " less than before.\n"), ("P1: It is n", "ot waterproof.\n")])
+@pytest.mark.parametrize(
+    "parts", [("P1: It weighs 420 g", " less than before.\n"), ("P1: It is n", "ot waterproof.\n")]
+)
 def test_a_lie_that_shows_only_at_the_end_is_refused(server, parts):
     server.script = pieces(*parts)
     claims, done = explain(server)
@@ -317,8 +263,9 @@ def garbage(handler: Handler) -> None:
 
 def odd_events(handler: Handler) -> None:
     handler.head()
-    for payload in ("{", "[]", "null", '"x"', "{}", '{"choices": 3}', '{"choices": [null]}', '{"choices": [{"delta": null}]}',
-                    '{"choices": [{"delta": {"content": 7}}]}', "[" * 5000, '{"choices": []}'):  # fmt: skip
+    for payload in ("{", "[]", "null", '"x"', "{}", '{"choices": 3}', '{"choices": [null]}',
+                    '{"choices": [{"delta": null}]}', '{"choices": [{"delta": {"content": 7}}]}',
+                    "[" * 5000, '{"choices": []}'):  # fmt: skip
         handler.raw(f"data: {payload}\n\n".encode())
     handler.event("P1: It weighs 420 g.\n")
     handler.raw(b"data: [DONE]\n\n")
@@ -389,7 +336,8 @@ def test_the_request_fences_product_text_with_a_delimiter_of_its_own(server):
     first, second = (body["messages"][1]["content"] for body in server.bodies)
     fences = [text.split("\n")[1] for text in (first, second)]
     assert fences[0] != fences[1]
-    assert all(text.count(fence) == 2 * (1 + len(ENGLISH)) for text, fence in zip((first, second), fences, strict=True))
+    for text, fence in zip((first, second), fences, strict=True):
+        assert text.count(fence) == 2 * (1 + len(ENGLISH))
     assert server.bodies[0]["stream"] is True
     assert server.keys[0] == f"Bearer {KEY}"
 
@@ -401,7 +349,7 @@ def test_an_address_that_is_none_is_refused(url):
 
 
 def test_an_error_never_holds_the_key(server):
-    bad = Settings(generator="endpoint", generator_url=server.url, generator_key="sk-line\nbreak", generator_timeout_s=1)
+    bad = settings_for(server).model_copy(update={"generator_key": "sk-line\nbreak"})
     evidence = [gather_evidence(NEED_EN, p) for p in (BOX, BUDS, CASE, SHELL, WIND)]
     with pytest.raises(GeneratorError) as caught:
         list(make_generator(bad).generate(NEED_EN, evidence))

@@ -10,7 +10,8 @@ from engine.errors import GeneratorError, SettingsError
 from engine.explain import Explainer, check, gather_evidence, make_generator
 from engine.settings import Settings
 
-VOCABULARY = ["<pad>", "<s>", "</s>", "<unk>", "P1", "P2", ":", ".", "It", "weighs", "420", "g", "is", "waterproof", "best"]
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
+VOCABULARY = [*SPECIAL, "P1", "P2", ":", ".", "It", "weighs", "420", "g", "is", "waterproof", "best"]
 
 
 def tokenizer(folder: Path) -> None:
@@ -39,7 +40,7 @@ def model(request, tmp_path_factory) -> Path:
         made = transformers.GPT2LMHeadModel(config)
     else:
         config = transformers.T5Config(
-            vocab_size=size, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0,
+            vocab_size=size, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=9,
             pad_token_id=0, eos_token_id=2,
         )  # fmt: skip
         made = transformers.T5ForConditionalGeneration(config)

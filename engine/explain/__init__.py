@@ -3,7 +3,7 @@
 Nothing a generator writes reaches a shopper unchecked. The parts, in the order data runs through them:
 ``evidence`` (which fields answer which part of the need) · ``generator`` with ``template``, ``local`` and ``endpoint``
 (who writes; ``prompt`` is shared by the models) · ``ground`` (what may be said; ``facts``, ``reading``, ``numerals``
-and ``numbers`` read, ``check_*`` judge, ``vocabulary`` holds the word lists) · ``explainer`` (the conductor).
+and ``quantities`` read, ``check_*`` judge, ``vocabulary`` holds the word lists) · ``explainer`` (the conductor).
 """
 
 from engine.explain.evidence import Evidence, EvidenceField, Need, gather_evidence

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from engine.explain.evidence import Limit
 from engine.explain.facts import Fact, shown_money
-from engine.explain.numbers import Number
+from engine.explain.quantities import Number
 from engine.explain.reading import Clause, Role
 from engine.explain.vocabulary import EN_NEUTRAL, stem
 from engine.schema import Citation, Money, Product
@@ -21,13 +21,20 @@ from engine.schema import Citation, Money, Product
 __all__ = ["Refused", "Supported", "check_money", "check_number", "is_money"]
 
 _PRICE_WORD = re.compile(r"\b(?:pric\w*|costs?|budget|limit)\b|价|预算|上限", re.IGNORECASE)
-_LIMIT_AFTER = re.compile(r"\s*-?\s*(?:price |spending )?(?:limit|budget|cap|maximum|ceiling)\b|\s*的?(?:预算|上限|限额|价位)")
+_LIMIT_AFTER = re.compile(
+    r"\s*-?\s*(?:price |spending )?(?:limit|budget|cap|maximum|ceiling)\b|\s*的?(?:预算|上限|限额|价位)"
+)
 _LIMIT_BEFORE = re.compile(
     r"(?:\b(?:limit|budget|cap|maximum|ceiling)(?: of| is)?|预算(?:是|为|的)?|上限(?:是|为)?)\s*$", re.IGNORECASE
 )
-_WAS = re.compile(r"(?:\b(?:was|originally|regular(?:ly)?|down from|reduced from|list price|before)|原价|吊牌价?|由)\W*$", re.I)
+_WAS = re.compile(
+    r"(?:\b(?:was|originally|regular(?:ly)?|down from|reduced from|list price|before)|原价|吊牌价?|由)\W*$",
+    re.IGNORECASE,
+)
 _BREAK = re.compile(r"\b(?:and|plus|or|with|in|on|for|of|at|to|by|from|is|are)\b|[,&+/和及与或]", re.IGNORECASE)
 _HARD_BREAK = re.compile(r"\b(?:and|plus|or|with)\b|[,&+/和及与或]", re.IGNORECASE)
+_FILLER = re.compile(r"(?:可用|可以|达到|可达|使用|可|能|为|达|有|是|约)+$")
+_PARTICLES = "的左上以之内起、和与及且并"
 _CLASSIFIERS = "个只支件条双款片本块张种副套组根颗粒枚把台条"
 _NEUTRAL = frozenset(stem(w) for w in EN_NEUTRAL)
 _IMPLIED = {"kg": "weight", "l": "capacity", "mAh": "battery"}
@@ -72,7 +79,7 @@ def _currency(number: Number, product: Product) -> str:
 def _equals(value: float, money: Money | None, currency: str) -> bool:
     if money is None or money.currency != currency:
         return False
-    return abs(value * 10 ** Money.decimals(currency) - money.amount) < 1e-6
+    return abs(value * float(10 ** Money.decimals(currency)) - money.amount) < 1e-6
 
 
 def _rounded(stated: float, true: float) -> bool:
@@ -143,6 +150,8 @@ def _close(value: float, source: float, stated: Number, true: Number) -> bool:
 def _side(text: str, last: bool) -> list[str]:
     """Return the content next to a number: two Chinese characters, or up to two English stems."""
     text = text.strip(" -")
+    if last:
+        text = _FILLER.sub("", text)
     if not text:
         return []
     han = re.search(r"[\u4e00-\u9fff]{1,2}$" if last else r"^[\u4e00-\u9fff]{1,2}", text)
@@ -174,7 +183,8 @@ def _agree(a: list[str], b: list[str]) -> bool:
 def _neighbours_agree(stated: tuple[list[str], list[str]], true: tuple[list[str], list[str]], names: set[str]) -> bool:
     (s_before, s_after), (t_before, t_after) = stated, true
     if s_after:
-        return _agree(s_after, t_after) or (not t_after and _agree(s_after, t_before)) or s_after[0] in names
+        turned = not t_after and s_after[0].isascii() and _agree(s_after, t_before)
+        return _agree(s_after, t_after) or turned or s_after[0] in names
     return bool(s_before) and (_agree(s_before, t_before) or _agree(s_before, t_after) or s_before[0] in names)
 
 
@@ -204,7 +214,7 @@ def _gap(text: str, a: Number, b: Number) -> str:
     return text[min(a.end, b.end) : max(a.start, b.start)]
 
 
-def _supports(clause: Clause, number: Number, fact: Fact, other: Clause, true: Number) -> bool:
+def _supports(clause: Clause, number: Number, fact: Fact, other: Clause, true: Number, facts: list[Fact]) -> bool:
     if not _same_value(number, true):
         return False
     if (number.start >= clause.negative_from) != (true.start >= other.negative_from):
@@ -214,17 +224,39 @@ def _supports(clause: Clause, number: Number, fact: Fact, other: Clause, true: N
         return False
     if not {r.name for r in _roles_of(clause, number)} <= _true_roles(fact, other, true):
         return False
-    if number.unit in ("", "%"):
-        names = {t.key for c in fact.names for t in (*c.words, *c.runs)}
-        return _neighbours_agree(_neighbours(clause, number), _neighbours(other, true), names)
-    return True
+    stated, names = _neighbours(clause, number), {t.key for c in fact.names for t in (*c.words, *c.runs)}
+    agree = _neighbours_agree(stated, _neighbours(other, true), names)
+    if agree or number.unit in ("", "%"):
+        return agree
+    return _same_thing(clause, number, fact, stated, facts)
+
+
+def _same_thing(
+    clause: Clause, number: Number, fact: Fact, stated: tuple[list[str], list[str]], facts: list[Fact]
+) -> bool:
+    """Return whether a number with a unit, though its neighbours differ from the record's, measures the same thing.
+
+    It does when a role word says so. Else the noun right after it must be what the product is called, and where the
+    record has another such number (``单次8小时，连充电盒30小时``) only a bare one of a typed field will do.
+    """
+    roles = _roles_of(clause, number)
+    noun = re.match(r"[ -]*([A-Za-z]+|[\u4e00-\u9fff]{1,2})", clause.text[number.end :])
+    beside = any(r.start <= number.end + noun.start(1) < r.end for r in roles) if noun else True
+    if noun and not beside and stem(noun[1]) not in _NEUTRAL and noun[1][0] not in _PARTICLES:
+        named = " ".join(c.text for f in facts if f.field in ("title", "category") for c in f.clauses).lower()
+        if not fact.whole or stem(noun[1]) not in named:
+            return False
+    rivals = {
+        n.values for f in facts for c in f.clauses for n in c.numbers if (n.unit, n.kind) == (number.unit, number.kind)
+    }
+    return len(rivals) == 1 or bool(roles) or (fact.whole and stated == ([], []))
 
 
 def check_number(index: int, number: Number, clause: Clause, facts: list[Fact], out: Supported) -> None:
     """Accept a number that a field states of the same thing; note the field and the words that went with it."""
     for fact in facts:
         for other in fact.clauses:
-            if other.doubtful or not any(_supports(clause, number, fact, other, n) for n in other.numbers):
+            if other.doubtful or not any(_supports(clause, number, fact, other, n, facts) for n in other.numbers):
                 continue
             out.cite(fact.field, fact.shown)
             spans = out.spans.setdefault(index, [])

@@ -50,8 +50,10 @@ _DISCOUNT = re.compile(
     re.IGNORECASE,
 )
 _FORMER = re.compile(r"\b(?:on sale|reduced|down from|was|originally)\b|降价|特价|优惠|原价", re.IGNORECASE)
-_MAKER = re.compile(r"\b(?:made by|by|from|brand(?: is|:)?) (?=[A-Z])([A-Z][\w'&.-]*)|(?:出自|来自|品牌(?:是|为))(\w{2,})")
-_COMPATIBLE = re.compile(r"(?:\b(?:for|fits?|with|suits?|your)(?: the| a| your)?|适用于?|适配|用于|兼容|配)\s*$", re.IGNORECASE)
+_MAKER = re.compile(r"\b(?:made by|by|from|brand(?: is|:)?) ([A-Z][\w'&.-]*)|(?:出自|来自|品牌(?:是|为))(\w{2,})")
+_COMPATIBLE = re.compile(
+    r"(?:\b(?:for|fits?|with|suits?|your)(?: the| a| your)?|适用于?|适配|用于|兼容|配)\s*$", re.IGNORECASE
+)
 
 
 def _weight(product: Product) -> float | None:

@@ -24,6 +24,7 @@ _NEUTRAL = frozenset(stem(w) for w in EN_NEUTRAL)
 _MADE_OF = re.compile(r"\b(?:made|material|fabric|is|are)\b|制成|材质|面料|材料|采用|是", re.IGNORECASE)
 _JOIN = re.compile(r"\b(?:and|with|plus|has|have)\b|,")
 _ACCESSORY = frozenset("壳膜套袋架垫")
+_DENYING = frozenset("不没无未免非")
 _LONGEST = 12
 
 
@@ -64,7 +65,7 @@ class Words:
                 for token in (*clause.words, *clause.runs):
                     self._names.setdefault(token.key, index)
             if fact.field == "category":
-                self._kind |= {t.key for c in fact.clauses for t in (*c.words, *c.runs)}
+                self._kind |= {t[-1].key for c in fact.clauses for t in (c.words, c.runs) if t}
 
     def _add(self, fact: int, number: int, clause: Clause) -> None:
         previous: Token | None = None
@@ -131,16 +132,15 @@ class Words:
                 continue
             for part in token.parts:
                 if part not in _NEUTRAL:
-                    yield _Piece(
-                        token.start, token.end, self._settled(self._latin.get(part, []), token.negative, kind)
-                    )
+                    yield _Piece(token.start, token.end, self._settled(self._latin.get(part, []), token.negative, kind))
 
     def _find(self, piece: str) -> list[_Place]:
         found = []
         for run, place in self._runs:
             at = run.find(piece)
             while at >= 0:
-                if run[at + len(piece) : at + len(piece) + 1] not in _ACCESSORY:
+                denied = at > 0 and run[at - 1] in _DENYING
+                if not denied and run[at + len(piece) : at + len(piece) + 1] not in _ACCESSORY:
                     found.append(_Place(place.fact, place.clause, place.at + at, place.negative))
                 at = run.find(piece, at + 1)
         return found
@@ -163,6 +163,8 @@ class Words:
                 if not places:
                     break
                 _keep(best, at + length, (here[0] + 1, [*here[1], (at, at + length, places)]))
+            if size == 1 and (alone := [p for r, p in self._runs if r == text and p.negative == run.negative]):
+                _keep(best, 1, (1, [(0, 1, alone)]))
             for step in _free(text, at, run.start, spans):
                 _keep(best, at + step, (here[0] + 2 + step, here[1]))
             if (name := next((n for n in self._names if text.startswith(n, at)), "")) != "":
@@ -170,7 +172,7 @@ class Words:
         if (whole := best[size]) is None:
             raise Refused("word")
         for start, end, places in whole[1]:
-            kind = any(text[start:end] in k for k in self._kind)
+            kind = any(k.endswith(text[start:end]) for k in self._kind)
             yield _Piece(run.start + start, run.start + end, self._settled(places, run.negative, kind))
 
     def _together(self, left: _Piece, right: _Piece, between: str) -> bool:

@@ -27,6 +27,7 @@ __all__ = ["Done", "Explainer"]
 _MAX_CLAIMS = 4
 _MAX_DRAFTS = 200
 _QUEUE = 64
+_LATE = "The generator did not finish in time."
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,16 +45,23 @@ class Done:
     degraded: str
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The last thing a pump says: an empty reason when the generator finished by itself."""
+
+    reason: str
+
+
 class _Pump:
     """Runs a generator in a thread and hands its drafts over until a deadline."""
 
     def __init__(self, generator: Generator, need: Need, evidence: Sequence[Evidence]) -> None:
-        self._drafts: queue.Queue[Draft | str] = queue.Queue(_QUEUE)
+        self._drafts: queue.Queue[object] = queue.Queue(_QUEUE)
         self._stopped = threading.Event()
         arguments = (generator, need, evidence)
         threading.Thread(target=self._run, args=arguments, name="daogou-generator", daemon=True).start()
 
-    def _put(self, item: Draft | str) -> bool:
+    def _put(self, item: object) -> bool:
         while not self._stopped.is_set():
             try:
                 self._drafts.put(item, timeout=0.1)
@@ -73,23 +81,19 @@ class _Pump:
         except BaseException as error:
             # Its text may hold anything, a key included; the kind is enough to look into it.
             end = f"The generator failed with {type(error).__name__}."
-        self._put(end)
+        self._put(_End(end))
 
-    def drafts(self, deadline: float) -> Iterator[Draft | str]:
-        """Yield drafts, and at the end a string: empty when the generator finished, else what went wrong."""
-        while True:
-            left = deadline - time.monotonic()
+    def drafts(self, deadline: float) -> Iterator[object]:
+        """Yield what the generator yields, which may be anything, and at the end an :class:`_End`."""
+        item: object = None
+        while not isinstance(item, _End):
             try:
-                item = self._drafts.get(timeout=left) if left > 0 else self._drafts.get_nowait() if left > -1e9 else ""
+                item = self._drafts.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                yield "The generator did not finish in time."
-                return
-            if time.monotonic() > deadline and not isinstance(item, str):
-                yield "The generator did not finish in time."
-                return
+                item = _End(_LATE)
+            if time.monotonic() > deadline:
+                item = _End(_LATE)
             yield item
-            if isinstance(item, str):
-                return
 
     def stop(self) -> None:
         """Make the thread end at its next draft."""
@@ -119,8 +123,8 @@ class Explainer:
         pump = _Pump(self._generator, need, evidence)
         try:
             for item in pump.drafts(deadline):
-                if isinstance(item, str):
-                    tally.degraded = item
+                if isinstance(item, _End):
+                    tally.degraded = item.reason
                 elif (claim := tally.judge(item, need, products, self._generator.name)) is not None:
                     yield claim
                 if tally.checked >= _MAX_DRAFTS:

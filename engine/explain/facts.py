@@ -38,6 +38,7 @@ _UNITS = {
     "GB": ((1000.0, "TB", "TB"), (1.0, "GB", "GB"), (1 / 1024, "MB", "MB")),
     "h": ((1.0, "hours", "小时"), (1 / 60, "minutes", "分钟")),
 }
+_MAX_DESCRIPTION = 8000
 _WORDS = {"month": ("months", "个月")}
 
 
@@ -126,7 +127,7 @@ def _title(title: str) -> Iterator[Fact]:
 
 
 def _description(text: str) -> Iterator[Fact]:
-    for sentence in sentences(text):
+    for sentence in sentences(text[:_MAX_DESCRIPTION]):
         if ORDERS.search(sentence):
             return
         clauses = tuple(

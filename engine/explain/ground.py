@@ -29,14 +29,21 @@ from engine.units import parse_quantity
 
 __all__ = ["PLAIN", "Verdict", "check", "own_text", "unstated"]
 
-PLAIN = {"en": "It came up for your search; the record says no more.", "zh": "搜索结果中有这款商品，资料中没有更多说明。"}
+PLAIN = {
+    "en": "It came up for your search; the record says no more.",
+    "zh": "搜索结果中有这款商品，资料中没有更多说明。",
+}
 """A sentence that is true of every product found: what is said when nothing else can be."""
 
 _UNSTATED = {
-    "en": re.compile(r"The (?:description|listing) does not (?:say|mention|state)(?: whether it is"
-    "| if it is)? \"?(.+?)\"?\.?"),
-    "zh": re.compile(r"(?:商品)?(?:描述|资料|说明)(?:中|里)?(?:没有|未)(?:说明|写明|提到"
-    "|提及)(?:是否)?[“「]?(.+?)[”」]?。?"),
+    "en": re.compile(
+        r"The (?:description|listing) does not (?:say|mention|state)(?: whether it is| if it is)? "
+        r'"?(.+?)"?\.?'
+    ),
+    "zh": re.compile(
+        r"(?:商品)?(?:描述|资料|说明)(?:中|里)?(?:没有|未)(?:说明|写明|提到|提及)(?:是否)?"
+        r"[“「]?(.+?)[”」]?。?"
+    ),
 }
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
 _HAN = re.compile(r"[\u4e00-\u9fff]+")

@@ -47,7 +47,9 @@ class LocalGenerator:
         options = {"local_files_only": True, "trust_remote_code": False}
         try:
             config = transformers.AutoConfig.from_pretrained(path, **options)
-            kind = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+            kind = transformers.AutoModelForCausalLM
+            if config.is_encoder_decoder:
+                kind = transformers.AutoModelForSeq2SeqLM
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, **options)
             self._model: Any = kind.from_pretrained(path, use_safetensors=True, **options).eval()
         except Exception as error:

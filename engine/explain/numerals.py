@@ -36,12 +36,7 @@ _EN_SMALL = (
     "seventeen eighteen nineteen"
 )
 _EN_LARGE = "twenty thirty forty fifty sixty seventy eighty ninety"
-_EN_UNITS = {
-    w: i
-    for i, w in enumerate(
-        _EN_SMALL.split()
-    )
-}
+_EN_UNITS = {w: i for i, w in enumerate(_EN_SMALL.split())}
 _EN_TENS = {w: 10 * i for i, w in enumerate(_EN_LARGE.split(), 2)}
 _EN_SCALE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _EN_WORD = "|".join([*_EN_UNITS, *_EN_TENS, *_EN_SCALE])

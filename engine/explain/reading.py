@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from engine.explain.numbers import Number, read_numbers
 from engine.explain.numerals import fold
+from engine.explain.quantities import Number, read_numbers
 from engine.explain.vocabulary import NEGATIONS, NEGATIVE_CLAUSE, ROLES, ZH_NOT_NEGATION, stem
 
 __all__ = ["Clause", "Role", "Token", "read_clauses", "sentences"]

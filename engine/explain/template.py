@@ -177,4 +177,3 @@ class _Writer:
             if self._holds(text):
                 return text
         return ""
-

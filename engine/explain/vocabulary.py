@@ -82,7 +82,8 @@ NEGATIONS = re.compile(
 """What turns the rest of its clause around; ``faux`` and ``仿`` too, since faux leather is no leather."""
 
 NEGATIVE_CLAUSE = re.compile(
-    r"\b(?:sold separately|not included|not supplied|excluded|optional|extra cost)\b|另购|另售|另配|自备|除外|单独购买",
+    r"\b(?:sold separately|not included|not supplied|excluded|optional|extra cost)\b|另购|另售|另配|自备|除外|单独购买"
+    r"|[\u4e00-\u9fff]不(?:下|了|起|出|进|动|完|住|开|着)",
     re.IGNORECASE,
 )
 """What turns its whole clause around, wherever it stands."""

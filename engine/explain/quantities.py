@@ -18,7 +18,9 @@ __all__ = ["Number", "read_numbers"]
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_])(?<!\d[.,])(?<![A-Za-z]-)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?!\d)")
 _CODE = re.compile(r"(?:[A-Za-z]+(?:[-./]?[A-Za-z0-9]+)*|\d[\d.]*[A-Za-z][A-Za-z0-9]*(?:[-/][A-Za-z0-9]+)*)")
 _ISO = "USD|EUR|GBP|CNY|RMB|JPY|KRW|CAD|AUD|NZD|SGD|HKD|TWD|INR|CHF|SEK|NOK|DKK|PLN|CZK|MXN|BRL|THB|VND|MYR|RUB|TRY"
-_BEFORE = re.compile(rf"(US\$|CA\$|C\$|A\$|AU\$|NZ\$|S\$|HK\$|NT\$|\$|¥|€|£|₩|₹|\b(?:{_ISO})|人民币)\s*$", re.IGNORECASE)
+_BEFORE = re.compile(
+    rf"(US\$|CA\$|C\$|A\$|AU\$|NZ\$|S\$|HK\$|NT\$|\$|¥|€|£|₩|₹|\b(?:{_ISO})|人民币)\s*$", re.IGNORECASE
+)
 _AFTER = re.compile(
     rf"\s*-?\s*(美元|美金|港元|港币|日元|欧元|英镑|加元|澳元|新台币|块钱|元钱|元|块(?=[以之左上下内,。;!?)]"
     rf"|出头|$)|人民币"
@@ -27,17 +29,21 @@ _AFTER = re.compile(
 )
 _CURRENCY = {
     "$": "USD", "us$": "USD", "ca$": "CAD", "c$": "CAD", "a$": "AUD", "au$": "AUD", "nz$": "NZD", "s$": "SGD",
-    "hk$": "HKD", "nt$": "TWD", "¥": "¥", "€": "EUR", "£": "GBP", "₩": "KRW", "₹": "INR", "人民币": "CNY", "rmb": "CNY",
-    "美元": "USD", "美金": "USD", "港元": "HKD", "港币": "HKD", "日元": "JPY", "欧元": "EUR", "英镑": "GBP", "加元": "CAD",
-    "澳元": "AUD", "新台币": "TWD", "块钱": "CNY", "元钱": "CNY", "元": "CNY", "块": "CNY", "dollar": "USD",
-    "us dollar": "USD", "buck": "USD", "yuan": "CNY", "renminbi": "CNY", "euro": "EUR", "yen": "JPY", "cent": "?",
+    "hk$": "HKD", "nt$": "TWD", "¥": "¥", "€": "EUR", "£": "GBP", "₩": "KRW", "₹": "INR",
+    "人民币": "CNY", "rmb": "CNY",
+    "美元": "USD", "美金": "USD", "港元": "HKD", "港币": "HKD", "日元": "JPY", "欧元": "EUR", "英镑": "GBP",
+    "加元": "CAD", "澳元": "AUD", "新台币": "TWD", "块钱": "CNY", "元钱": "CNY", "元": "CNY", "块": "CNY",
+    "dollar": "USD", "us dollar": "USD", "buck": "USD", "yuan": "CNY", "renminbi": "CNY", "euro": "EUR",
+    "yen": "JPY", "cent": "?",
 }  # fmt: skip
 _MIN = re.compile(
     r"(?:\bat least|\bover|\bmore than|\bno less than|\babove|\bfrom|\bminimum(?: of)?|\bexceed(?:s|ing)?|\bbeyond|"
     r"\bbeat(?:s|ing)?|超过|至少|不低于|不少于|高于|大于|多于|>=?)\s*(?:your |the |its |a )?\s*$",
     re.IGNORECASE,
 )
-_MIN_AFTER = re.compile(r"\s*(?:以上|起|多(?!功|种|款|色|用)|\+(?!\s*\d)|or more|or above|and up|plus\b|出头)", re.IGNORECASE)
+_MIN_AFTER = re.compile(
+    r"\s*(?:以上|起|多(?!功|种|款|色|用)|\+(?!\s*\d)|or more|or above|and up|plus\b|出头)", re.IGNORECASE
+)
 _MAX = re.compile(
     r"(?:\bup to|\bat most|\bunder|\bbelow|\bless than|\bno more than|\bwithin|\binside|\bnot over|\bmaximum(?: of)?|"
     r"\bnot above|不到|不超过|至多|最多|低于|少于|小于|不高于|最高|可达|<=?)\s*(?:your |the |its |a |您的|你的)?\s*$",

@@ -1,0 +1,109 @@
+"""``daogou eval``, ``run``, ``compare`` and ``suite``: how good the results are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from engine.errors import EvaluationError
+from engine.settings import load_settings
+
+__all__ = ["register"]
+
+_Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
+_Data = Annotated[Path, typer.Option(help="Folder with queries and judgements.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("eval")(_eval)
+    app.command("run")(_run)
+    app.command("compare")(_compare)
+    app.command("suite")(_suite)
+
+
+def _eval(
+    data: _Data = Path("examples/demo"),
+    store: _Store = None,
+    run: Annotated[Path | None, typer.Option(help="Score this TREC run instead of the current snapshot.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Other texts for the same query ids.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight of meaning against words.", min=0, max=1)] = None,
+    per_query: Annotated[Path | None, typer.Option(help="Write a row per query to this TSV file.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals."""
+    from engine.engine import Engine
+    from evals.evalsets import load_evalset
+    from evals.evaluate import evaluate, render, write_per_query
+    from evals.run import make_run, read_run
+
+    evalset = load_evalset(data, queries)
+    scored = read_run(run) if run else make_run(Engine.open(load_settings(store=store)), evalset.queries, alpha=alpha)
+    report = evaluate(scored, evalset)
+    if per_query:
+        write_per_query(report, per_query)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+    else:
+        render(report, Console(highlight=False))
+
+
+def _run(
+    queries: Annotated[Path, typer.Argument(help="A file of qid<TAB>query lines.")],
+    out: Annotated[Path, typer.Option(help="Where the TREC run goes.")],
+    store: _Store = None,
+    depth: Annotated[int, typer.Option(help="Most hits for each query.", min=1, max=1000)] = 100,
+    alpha: Annotated[float | None, typer.Option(help="Weight of meaning against words.", min=0, max=1)] = None,
+) -> None:
+    """Write a TREC run that any tool can score."""
+    from engine.engine import Engine
+    from evals.evalsets import load_queries
+    from evals.run import make_run, write_run
+
+    made = make_run(Engine.open(load_settings(store=store)), load_queries(queries), depth=depth, alpha=alpha)
+    write_run(made, out)
+    typer.echo(f"{sum(len(r) for r in made.rankings.values())} hits for {len(made.rankings)} queries written to {out}.")
+
+
+def _compare(
+    a: Annotated[Path, typer.Argument(help="A TREC run.")],
+    b: Annotated[Path, typer.Argument(help="Another; differences are B minus A.")],
+    data: _Data = Path("examples/demo"),
+    view: Annotated[str, typer.Option(help="Which judgements; empty is the main view.")] = "",
+    as_json: _Json = False,
+) -> None:
+    """Compare two runs query by query, with a paired test."""
+    from evals.compare import compare, render
+    from evals.evalsets import load_evalset
+    from evals.run import read_run
+
+    comparison = compare(read_run(a), read_run(b), load_evalset(data), view)
+    if as_json:
+        typer.echo(json.dumps(comparison.to_dict(), ensure_ascii=False))
+    else:
+        render(comparison, Console(highlight=False))
+
+
+def _suite(
+    name: Annotated[str, typer.Argument(help="codes: model numbers in every written form.")] = "codes",
+    store: _Store = None,
+    n: Annotated[int, typer.Option(help="Products to sample.", min=1)] = 400,
+    as_json: _Json = False,
+) -> None:
+    """Measure a behaviour on queries made from the catalogue itself."""
+    from engine.engine import Engine
+    from evals.suites import code_suite, render, score_suite
+
+    if name != "codes":
+        raise EvaluationError(f"There is no suite {name!r}. Known: codes.")
+    engine = Engine.open(load_settings(store=store))
+    report = score_suite(engine, code_suite(engine.products(), n))
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+    else:
+        render(report, Console(highlight=False))

@@ -1,0 +1,110 @@
+"""``daogou index``: a feed in, a published snapshot out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from engine.settings import load_settings
+from indexer.reindex import IndexReport, NullProgress, reindex
+
+__all__ = ["register"]
+
+
+class _Bars:
+    """Draws the progress of a reindex: a bar for each stage, with a rate and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._task: TaskID | None = None
+        self.bars = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._unit = ""
+
+    def start(self, stage: str, total: int | None, unit: str) -> None:
+        """Begin a bar."""
+        self._unit = unit
+        self._task = self.bars.add_task(stage, total=total, rate="")
+
+    def advance(self, n: int) -> None:
+        """Move the bar."""
+        if self._task is None:
+            return
+        self.bars.advance(self._task, n)
+        speed = self.bars.tasks[-1].speed or 0.0
+        shown = f"{speed / 1e6:.1f} MB/s" if self._unit == "bytes" else f"{speed:.0f} {self._unit}/s"
+        self.bars.update(self._task, rate=shown)
+
+    def note(self, text: str) -> None:
+        """Say something above the bars."""
+        self._console.print(text, style="dim", markup=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("index")(_index)
+
+
+def _index(
+    feed: Annotated[Path, typer.Argument(help="Google Merchant TSV/CSV/XML, Shopify or WooCommerce CSV, JSON lines, Parquet; gzip of each.")],
+    store: Annotated[Path | None, typer.Option(help="Folder of the snapshots.")] = None,
+    model: Annotated[str | None, typer.Option(help="sentence-transformers model, by name or path.")] = None,
+    format: Annotated[str, typer.Option(help="Feed format, where it is not recognised.")] = "",
+    currency: Annotated[str | None, typer.Option(help="Currency of prices that name none.")] = None,
+    allow_shrink: Annotated[bool, typer.Option(help="Accept a feed with far fewer products than before.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Draw no progress.")] = False,
+) -> None:
+    """Index a product feed and publish it; what has not changed is not embedded again."""
+    settings = load_settings(store=store, model=model, default_currency=currency)
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        report = reindex(feed, settings, format=format, allow_shrink=allow_shrink, progress=NullProgress())
+    else:
+        bars = _Bars(console)
+        with bars.bars:
+            report = reindex(feed, settings, format=format, allow_shrink=allow_shrink, progress=bars)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+    else:
+        _show(report, Console(highlight=False))
+
+
+def _show(report: IndexReport, console: Console) -> None:
+    console.print(f"Recognised as {report.format} ({report.encoding or 'binary'}). Columns:", markup=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("in the feed")
+    table.add_column("here")
+    named = [(raw, name) for raw, name in report.mapping.items() if not name.startswith("attributes.")]
+    kept = [(raw, name) for raw, name in report.mapping.items() if name.startswith("attributes.")]
+    for raw, name in [*named, *kept[:12]]:
+        table.add_row(raw, name)
+    console.print(table)
+    if len(kept) > 12:
+        console.print(f"… and {len(kept) - 12} more columns kept as attributes (all of them with --json).")
+    refused = sum(report.rejected.values())
+    console.print(f"{report.rows} rows, {report.products} products, {refused} rejected.")
+    for reason, count in report.rejected.items():
+        console.print(f"  {count:6d}  {reason}", markup=False)
+    if report.rejects_file:
+        console.print(f"  Each with its line and reason in {report.rejects_file}", markup=False)
+    if report.repairs:
+        console.print("Repaired: " + ", ".join(f"{n} × {name}" for name, n in report.repairs.items()), markup=False)
+    console.print(
+        f"{report.embedded} embedded with {report.model}, {report.reused} taken over, {report.removed} removed. "
+        f"Index recall@10 {report.recall:.3f}.", markup=False
+    )  # fmt: skip
+    console.print(f"Published {report.snapshot} in {report.seconds:.1f} s.", markup=False)

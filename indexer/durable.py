@@ -1,0 +1,89 @@
+"""The few ways anything is made to last: every rename, sync and replacement of the indexer goes through here.
+
+A rename alone can be lost or reordered by a power cut, so files are synced before they are renamed and folders after.
+``DAOGOU_CRASH_AT=n`` ends the process without warning before the n-th step: the tests kill at every one.
+Knows nothing of snapshots.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+__all__ = ["link_or_copy", "remove_tree", "rename", "replace_text", "sync_folder", "sync_tree", "write_text"]
+
+_steps = 0
+
+
+def _step() -> None:
+    global _steps
+    _steps += 1
+    if str(_steps) == os.environ.get("DAOGOU_CRASH_AT"):
+        os._exit(137)
+
+
+def _sync(path: Path) -> None:
+    _step()
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last."""
+    _sync(folder)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make every file below ``folder`` last and readable by other users, then the folders, innermost first."""
+    for root, _, files in os.walk(folder, topdown=False):
+        for name in sorted(files):
+            path = Path(root, name)
+            path.chmod(0o644)
+            _sync(path)
+        _sync(Path(root))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file and make its content last."""
+    _step()
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a folder in one step and make the new name last."""
+    _step()
+    source.rename(target)
+    _sync(target.parent)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a small file in one step: readers see the old text or the new one."""
+    draft = path.with_name(path.name + ".tmp")
+    write_text(draft, text)
+    _step()
+    draft.replace(path)
+    _sync(path.parent)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Let ``target`` be the same file as ``source``, by a hard link where the file system can."""
+    _step()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, its manifest first, so that what is half removed no longer exists."""
+    _step()
+    (folder / "manifest.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,213 @@
+"""The benchmark measures what it says: the baseline answers rightly, wrk is read rightly, failures stay visible."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import bench_service
+from benchmarks.bench_service import make_queries
+from benchmarks.load import Load, LoadError, parse_output, run_load
+from benchmarks.report import Cell, summarize, write_report
+from engine.encoder.source import encode_original, find_source, load_original
+from engine.index.documents import DocumentsBuilder
+from engine.schema import Product
+
+TITLES = ["Steel electric kettle", "Waterproof hiking jacket", "Wireless mouse", "Coffee beans", "Two-person tent"] + [
+    f"Printer toner cartridge {i}" for i in range(8)
+]
+OUTPUT = """Running 1s test @ http://127.0.0.1:8080
+  1 threads and 4 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.53ms    0.64ms  20.10ms   93.01%
+  2510 requests in 1.00s, 1.51MB read
+RESULT {"requests": 2510, "duration_us": 1004000, "p50_us": 1530, "p90_us": 2010, "p99_us": 9000, "bad_status": 0, \
+"broken": 0}
+"""
+
+
+def load_of(requests: int, *, duration_s: float = 10.0, p50_ms: float = 5.0, bad_status: int = 0) -> Load:
+    return Load(requests, duration_s, p50_ms, 2 * p50_ms, 3 * p50_ms, bad_status, 0)
+
+
+def test_naive_returns_the_nearest_products(tmp_path: Path) -> None:
+    from starlette.testclient import TestClient
+
+    from benchmarks.naive import create_app
+
+    model = load_original(find_source(""), max_tokens=128)
+    exact = np.asarray(encode_original(model, "", TITLES), np.float32)
+    (tmp_path / "vectors").mkdir()
+    np.save(tmp_path / "vectors" / "vectors.npy", exact.astype(np.float16), allow_pickle=False)
+    builder = DocumentsBuilder(tmp_path / "documents")
+    for row, title in enumerate(TITLES):
+        builder.add(Product(id=f"P{row:02d}", title=title))
+    builder.save()
+
+    client = TestClient(create_app(tmp_path))
+    for query, best in (("boil water for tea", 0), ("rain coat for the mountains", 1), ("computer pointing device", 2)):
+        answer = client.get("/search", params={"q": query})
+        assert answer.status_code == 200
+        hits = answer.json()["hits"]
+        cosines = exact @ np.asarray(encode_original(model, "", [query]), np.float32)[0]
+        assert len(hits) == 10
+        assert hits[0]["document"] == {"id": f"P{best:02d}", "title": TITLES[best]}
+        assert [hit["score"] for hit in hits] == pytest.approx(sorted(cosines, reverse=True)[:10], abs=2e-3)
+        for hit in hits:
+            assert hit["score"] == pytest.approx(cosines[int(hit["document"]["id"][1:])], abs=2e-3)
+
+
+def test_wrk_output_is_read() -> None:
+    load = parse_output(OUTPUT)
+    assert load == Load(2510, 1.004, 1.53, 2.01, 9.0, 0, 0)
+    assert load.requests_per_s == pytest.approx(2500)
+    assert load.failure == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("Running 1s test\nunable to connect", "unable to connect"),
+        ('RESULT {"requests": 1}', "duration_us"),
+        ("RESULT {", "cannot be read"),
+        (OUTPUT.replace("1530", "NaN"), "not finite"),
+    ],
+)
+def test_other_output_is_refused(text: str, part: str) -> None:
+    with pytest.raises(LoadError, match=part):
+        parse_output(text)
+
+
+@pytest.mark.parametrize("name", ["bad_status", "broken"])
+def test_one_error_fails_a_load(name: str) -> None:
+    assert parse_output(OUTPUT.replace(f'"{name}": 0', f'"{name}": 1')).failure.startswith(("1 answers", "0 answers"))
+    assert load_of(0).failure
+
+
+def test_missing_wrk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert bench_service.main([]) == LoadError.exit_code
+    assert "apt-get install wrk" in capsys.readouterr().err
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, list[str]]]:
+    """A server that records the queries it is asked, and answers 500 to ``bad``."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            values = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+            assert values["per_page"] == ["10"]
+            asked.append(values["q"][0])
+            self.send_response(500 if values["q"] == ["bad"] else 200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1/search?q={{q}}&per_page=10", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_wrk_asks_each_query_in_order_and_goes_round(echo: tuple[str, list[str]]) -> None:
+    url, asked = echo
+    queries = ["a&b=c d", "防水 外套", '100% "x"', "é/..#?", "plus+plus"]
+    load = run_load(url, queries, connections=1, duration_s=1, offset=3)
+    assert load.failure == ""
+    asked = list(asked)  # the server may still be reading the request that wrk broke off
+    assert len(asked) > len(queries)
+    start = queries.index(asked[0])
+    assert asked == [queries[(start + i) % len(queries)] for i in range(len(asked))]
+    assert load.requests <= len(asked) <= load.requests + 1
+    assert start in (3, 4)  # wrk calls for one request before the first it sends
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_error_statuses_are_counted(echo: tuple[str, list[str]]) -> None:
+    url, asked = echo
+    load = run_load(url, ["good", "bad"], connections=1, duration_s=1)
+    assert abs(load.bad_status - asked.count("bad")) <= 1
+    assert load.bad_status > 0
+    assert "error status" in load.failure
+
+
+@given(st.lists(st.text(max_size=40), max_size=20), st.integers(1, 30))
+def test_queries_are_distinct_spans_of_titles(titles: list[str], most: int) -> None:
+    try:
+        queries = make_queries(["Red tea pot", *titles], ["red tea", "q"], most=most)
+    except LoadError:
+        pytest.fail("a title has two words")
+    assert queries == make_queries(["Red tea pot", *titles], ["red tea", "q"], most=most)
+    assert len(set(queries)) == len(queries) <= most
+    assert queries[:2] == ["red tea", "q"][:most]
+    for query in queries[2:]:
+        assert 2 <= len(query.split()) <= 4
+
+
+def test_titles_of_one_word_are_refused() -> None:
+    with pytest.raises(LoadError, match="two words"):
+        make_queries(["kettle", "", "tea -"])
+
+
+def test_ratios_are_to_the_faster_baseline_and_medians_over_rounds() -> None:
+    cells = [
+        Cell("naive A", "dense", 16, load_of(500, p50_ms=30), 600, baseline=True),
+        Cell("naive B", "dense", 16, load_of(1000, p50_ms=20), 600, baseline=True),
+        *(Cell("daogou", "hybrid", 16, load_of(n, p50_ms=p), 200) for n, p in ((7000, 2), (9000, 4), (80_000, 90))),
+        Cell("daogou", "hybrid", 64, load_of(9000), 200),
+    ]
+    a, b, ours, alone = summarize(cells)
+    assert (a.throughput, b.throughput) == (0.5, 1.0)
+    assert (ours.requests_per_s, ours.p50_ms, ours.rounds, ours.requests) == (900.0, 4.0, 3, 96_000)
+    assert (ours.throughput, ours.latency) == (9.0, 0.2)
+    assert alone.throughput is None  # no baseline at 64 connections
+
+
+def test_a_failed_row_has_no_figures_and_is_no_baseline(tmp_path: Path) -> None:
+    cells = [
+        Cell("naive A", "dense", 1, load_of(5000, bad_status=1), 600, baseline=True),
+        Cell("naive B", "dense", 1, load_of(100), 600, baseline=True),
+        Cell("daogou", "hybrid", 1, load_of(400), 200, repeats=7),
+        Cell("daogou", "dense", 1, load_of(900), 200),
+        Cell("daogou", "dense", 1, load_of(900, bad_status=3), 200),
+    ]
+    rows = summarize(cells)
+    data, page = write_report(rows, {"date": "today", "cores": 2}, tmp_path / "results")
+    found = json.loads(data.read_text("utf-8"))
+    assert found["about"] == {"date": "today", "cores": 2}
+    assert [row["throughput"] for row in found["rows"]] == [None, 1.0, 4.0, None]
+    lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(rows)
+    assert len({line.count("|") for line in lines}) == 1
+    assert "| daogou | hybrid | 1 | 40.0 | 5.00 | 10.00 | 15.00 | 200 | 4.0 × | 1.00 × |" in lines
+    assert [("failed" in line, "90.0" in line) for line in lines[2:]] == [
+        (True, False),
+        (False, False),
+        (False, False),
+        (True, False),
+    ]
+    assert "7 of them repeated" in page.read_text("utf-8")
