@@ -209,7 +209,7 @@ def _about(snapshot: Snapshot, queries: Sequence[str], memory: str, options: arg
         "products": snapshot.manifest.products,
         "model": snapshot.manifest.model,
         "distinct queries": len(queries),
-        "measured": f"median of {options.rounds} rounds of {options.seconds} s after 2 s of warm-up, wrk with 1 thread",
+        "measured": f"{options.seconds} s after 2 s of warm-up, {options.rounds} × in turns, medians; wrk with 1 thread",
         "memory": f"{memory} of all processes of the server after the load",
     }
 

@@ -103,7 +103,7 @@ class Engine:
         alpha = self._alpha(query, request.alpha)
         vector = self._encoder.encode_queries([query.searched])[0] if alpha > 0 else None
         candidates = self._candidates(query, vector, allowed)
-        found = self._match(query, candidates, allowed, relax=alpha == 0)
+        found = self._match(query, candidates, allowed)
         ranking = rank(candidates, found, alpha, vector, self._vectors)
         if vector is not None and self.settings.feedback and len(ranking.rows) and not query.codes:
             vector = feedback_vector(vector, ranking.rows[:_FEEDBACK_PRODUCTS], self.settings.feedback, self._vectors)
@@ -201,19 +201,18 @@ class Engine:
             np.array(rows, np.int64),
         )
 
-    def _match(
-        self, query: ParsedQuery, candidates: Candidates, allowed: NDArray[np.bool_] | None, relax: bool
-    ) -> MatchSet:
+    def _match(self, query: ParsedQuery, candidates: Candidates, allowed: NDArray[np.bool_] | None) -> MatchSet:
         """Return the match set; without words everything allowed matches."""
         if not query.words:
             mask = np.ones(self.product_count, bool) if allowed is None else allowed
             return MatchSet(np.flatnonzero(mask), mask, complete=True, relaxed=False)
+        known = query.language in (*self.settings.semantic_languages, "")
         return match(
             candidates,
-            min_coverage=self.settings.min_coverage,
+            min_coverage=self.settings.min_coverage if known else self.settings.min_coverage_words,
             min_similarity=self._min_similarity,
             depth=self.settings.depth,
-            relax=relax,
+            relax=not known,
         )
 
     def _sorted(self, ranking: Ranking, sort_by: str) -> Ranking:

@@ -16,7 +16,7 @@ from engine.retrieve import Candidates
 
 __all__ = ["MatchSet", "background_threshold", "match"]
 
-BACKGROUND_QUANTILE = 0.995
+BACKGROUND_QUANTILE = 0.975
 _RELAXED = (0.5, 0.25)
 
 
@@ -31,9 +31,11 @@ class MatchSet:
 
 
 def background_threshold(queries: NDArray[np.float32], products: NDArray[np.floating]) -> float:
-    """Return the cosine that only the nearest half per cent of products reach by chance.
+    """Return the cosine that only one product in forty reaches for a word taken at random from the catalogue.
 
-    ``queries`` float32 ``(m, d)`` are short texts taken from products, ``products`` ``(n, d)`` their vectors.
+    ``queries`` float32 ``(m, d)`` are single words of product titles: their cosines spread as those of the short
+    queries people type do, while longer pieces of titles come much nearer to products than any query.
+    ``products`` ``(n, d)`` are the vectors of the catalogue.
     """
     if len(queries) == 0 or len(products) == 0:
         return 0.0

@@ -45,8 +45,11 @@ class Settings(BaseSettings):
     semantic_languages: list[str] = Field(
         ["en"], description="Languages the model understands; queries in others are searched by words alone."
     )
-    feedback: float = Field(0.2, ge=0, le=0.9, description="How far the query moves towards its best products.")
+    feedback: float = Field(0.0, ge=0, le=0.9, description="How far the query moves towards its best products.")
     min_coverage: float = Field(0.75, ge=0, le=1, description="Share of the query's words, by rarity, a match has.")
+    min_coverage_words: float = Field(
+        0.4, ge=0, le=1, description="The same where the model does not know the query's language and words are all."
+    )
     min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine a match by meaning has; 0 measures it.")
     depth: int = Field(1000, ge=10, le=100_000, description="Most products found by meaning alone.")
     exchange_rates: dict[str, float] = Field(

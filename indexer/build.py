@@ -1,7 +1,7 @@
 """The files of a snapshot, from products in id order and their vectors.
 
-In: spooled products and vectors. Out: a folder with everything but the manifest, and what was counted. Knows nothing
-of feeds, gates or pointers.
+In: spooled products and vectors. Out: a folder with everything but the manifest, and what was counted and measured.
+Same products, vectors and encoder give the same bytes. Knows nothing of feeds, gates or pointers.
 """
 
 from __future__ import annotations
@@ -16,34 +16,36 @@ from numpy.typing import NDArray
 from engine.encoder import Encoder
 from engine.index.codes import codes_of, save_codes
 from engine.index.documents import DocumentsBuilder
-from engine.index.faiss_index import FaissVectors, measure_recall, save_vectors
+from engine.index.faiss_index import FaissVectors, save_vectors
 from engine.index.lexical import LexicalBuilder
 from engine.index.prefix import PrefixBuilder
 from engine.index.table import TableBuilder
+from engine.index.vectors import ExactVectors
 from engine.match import background_threshold
 from engine.text import lexical_fields
 from indexer.durable import link_or_copy
 from indexer.spool import Spool
 
-__all__ = ["build_files", "measure"]
+__all__ = ["build_files", "build_vectors", "link_encoder", "tied_recall"]
 
 _SAMPLE = 256
 _SAMPLE_WORDS = 4
+_MEASURED = 64
+_TIE = 1e-5
 
 
 def build_files(spool: Spool, folder: Path, advance: Callable[[int], None]) -> dict[str, Any]:
     """Write documents, columns, words, codes, suggestions and content hashes, and return their counts."""
     documents, table, words, prefix = DocumentsBuilder(folder / "documents"), TableBuilder(), LexicalBuilder(), PrefixBuilder()
     codes = []
-    ids = spool.ids
-    for product in spool.products(ids):
+    for product in spool.products(spool.ids):
         documents.add(product)
         table.add(product)
         words.add(lexical_fields(product))
         prefix.add(product)
         codes.append(codes_of(product))
         advance(1)
-    hashes = np.frombuffer(b"".join(spool.hashes[i] for i in ids), np.uint8).reshape(len(ids), 32)
+    hashes = np.frombuffer(b"".join(spool.hashes[i] for i in spool.ids), np.uint8).reshape(len(spool.ids), 32)
     np.save(folder / "hashes.npy", hashes, allow_pickle=False)
     return {
         **documents.save(),
@@ -54,21 +56,41 @@ def build_files(spool: Spool, folder: Path, advance: Callable[[int], None]) -> d
     }
 
 
-def measure(
-    spool: Spool, vectors: NDArray[np.float16], encoder: Encoder, encoder_folder: Path, folder: Path
-) -> dict[str, Any]:
-    """Write the vectors and their index, link the encoder in, and return what was measured on the way.
+def build_vectors(spool: Spool, vectors: NDArray[np.float16], encoder: Encoder, folder: Path) -> dict[str, Any]:
+    """Write the vectors and their index, and return what was measured on them.
 
-    Beginnings of titles stand in for queries: with them, the index's recall@10 against exact search is measured, and
-    how near a product comes to a query by chance.
+    Beginnings of titles stand in for queries: with them, the index's recall@10 is measured, and how near a product
+    comes to a query by chance.
     """
-    report: dict[str, Any] = dict(save_vectors(vectors, folder / "vectors"))
-    for file in sorted(f for f in encoder_folder.rglob("*") if f.is_file()):
-        link_or_copy(file, folder / "encoder" / file.relative_to(encoder_folder))
-    ids = spool.ids
-    sample = [ids[i] for i in np.unique(np.linspace(0, len(ids) - 1, min(_SAMPLE, len(ids))).astype(int))]
-    beginnings = [" ".join(p.title.split()[:_SAMPLE_WORDS]) for p in spool.products(sample)]
-    queries = encoder.encode_queries(beginnings)
-    report["similarity"] = round(background_threshold(queries, vectors), 4)
-    report["recall@10"] = round(measure_recall(FaissVectors(folder / "vectors"), queries[:64]), 4)
-    return report
+    built = save_vectors(vectors, folder / "vectors")
+    queries = encoder.encode_queries([" ".join(p.title.split()[:_SAMPLE_WORDS]) for p in spool.spread(_SAMPLE)])
+    return {
+        "vectors": built,
+        "similarity": round(background_threshold(queries, vectors), 4),
+        "recall": round(tied_recall(FaissVectors(folder / "vectors"), queries[:: max(1, len(queries) // _MEASURED)]), 4),
+    }
+
+
+def link_encoder(exported: Path, folder: Path) -> None:
+    """Put the exported encoder into the snapshot ``folder``, sharing its files where the file system can."""
+    for file in sorted(f for f in exported.rglob("*") if f.is_file()):
+        link_or_copy(file, folder / "encoder" / file.relative_to(exported))
+
+
+def tied_recall(index: FaissVectors, queries: NDArray[np.float32], k: int = 10) -> float:
+    """Return the share of the ``k`` nearest that ``index`` finds for ``queries`` float32 ``(m, d)``, by exact score.
+
+    Many products of a shop have one text and so one vector: whichever of them is found counts as found.
+    """
+    k = min(k, index.size)
+    if k == 0 or len(queries) == 0:
+        return 1.0
+    every = np.arange(index.size)
+    oracle = ExactVectors(index.vectors(every))
+    shares = []
+    for query in queries:
+        exact = oracle.scores(query, every)
+        worst = np.partition(exact, index.size - k)[index.size - k]
+        found = np.unique(index.search(query, k).rows)
+        shares.append(np.count_nonzero(exact[found] >= worst - _TIE) / k)
+    return float(np.mean(shares))

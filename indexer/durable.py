@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-__all__ = ["link_or_copy", "remove_tree", "rename", "replace_text", "sync_folder", "sync_tree", "write_text"]
+__all__ = ["link_or_copy", "remove_tree", "rename", "replace_text", "sync_tree", "write_text"]
 
 _steps = 0
 
@@ -32,11 +32,6 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last."""
-    _sync(folder)
-
-
 def sync_tree(folder: Path) -> None:
     """Make every file below ``folder`` last and readable by other users, then the folders, innermost first."""
     for root, _, files in os.walk(folder, topdown=False):
@@ -44,16 +39,19 @@ def sync_tree(folder: Path) -> None:
             path = Path(root, name)
             path.chmod(0o644)
             _sync(path)
+        Path(root).chmod(0o755)
         _sync(Path(root))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file and make its content last."""
+    """Write a file that other users can read, and make its content and its name last."""
     _step()
     with path.open("w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), 0o644)
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
+    _sync(path.parent)
 
 
 def rename(source: Path, target: Path) -> None:
@@ -83,7 +81,8 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, its manifest first, so that what is half removed no longer exists."""
+    """Remove a snapshot, its manifest first, so that what is half removed no longer exists."""
     _step()
     (folder / "manifest.json").unlink(missing_ok=True)
+    _step()
     shutil.rmtree(folder, ignore_errors=True)

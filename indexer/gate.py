@@ -1,7 +1,7 @@
 """The last look before a snapshot may serve.
 
-In: what was built and what serves now. Out: nothing, or :class:`~engine.errors.GateError` with the numbers and the
-way round. Knows nothing of how to build or publish.
+In: what was read, what was built and what serves now. Out: nothing, or :class:`~engine.errors.GateError` with the
+numbers and the way round. Knows nothing of how to build or publish.
 """
 
 from __future__ import annotations
@@ -10,38 +10,44 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.errors import GateError
+from engine.engine import Engine
+from engine.errors import DaogouError, GateError
 from engine.index.faiss_index import FaissVectors
-from engine.index.snapshot import Snapshot
+from engine.index.snapshot import Manifest, open_snapshot
+from engine.schema import SearchRequest
 from engine.settings import Settings
 from indexer.spool import Spool
 
-__all__ = ["check_counts", "check_vectors"]
+__all__ = ["MIN_RECALL", "check_counts", "check_snapshot", "check_vectors"]
 
 MIN_RECALL = 0.9
+"""Share of the true neighbours the vector index has to find."""
 _PROBES = 50
+_FOUND = 0.9
+_ROUNDING = 0.01
 
 
-def check_counts(spool: Spool, previous: Snapshot | None, settings: Settings, allow_shrink: bool) -> None:
-    """Refuse a feed with nothing usable in it, with too many bad rows, or with far fewer products than before.
+def check_counts(spool: Spool, before: int, settings: Settings, *, allow_shrink: bool, rejects: Path) -> None:
+    """Refuse a feed with nothing usable in it, with too many bad rows, or with far fewer products than ``before``.
 
     Raises:
-        GateError: with the numbers; the current snapshot keeps serving.
+        GateError: with the numbers; what serves keeps serving.
     """
-    kept, refused = len(spool.places), sum(spool.rejected.values())
-    serving = "Nothing was published" + (f"; {previous.manifest.id} keeps serving." if previous else ".")
+    kept, refused = len(spool.ids), sum(spool.rejected.values())
+    serving = "Nothing was published; the current snapshot keeps serving." if before else "Nothing was published."
     if not kept:
-        raise GateError(f"None of the feed's {spool.rows} rows is a usable product. {serving} See the rejected rows.")
+        where = f" The reason of each is in {rejects}." if refused else ""
+        raise GateError(f"None of the feed's {spool.rows:,} rows is a usable product. {serving}{where}")
     if refused > settings.max_rejected * spool.rows:
         raise GateError(
-            f"{refused} of {spool.rows} rows were rejected, more than the allowed {settings.max_rejected:.0%}. {serving} "
-            "Mend the feed, or raise the setting max_rejected."
+            f"{refused:,} of {spool.rows:,} rows were rejected, more than the allowed {settings.max_rejected:.0%}. "
+            f"{serving} The reason of each is in {rejects}. Mend the feed, or raise the setting max_rejected."
         )
-    before = previous.manifest.products if previous else 0
     if not allow_shrink and kept < (1 - settings.max_shrink) * before:
         raise GateError(
-            f"The feed has {kept} products; the current snapshot has {before}. That is {1 - kept / before:.0%} fewer, more "
-            f"than the allowed {settings.max_shrink:.0%}. {serving} If it is meant, index again with --allow-shrink."
+            f"The feed has {kept:,} products; the current snapshot has {before:,}. That is {1 - kept / before:.0%} "
+            f"fewer, more than the allowed {settings.max_shrink:.0%}. {serving} If it is meant, index again with "
+            "--allow-shrink."
         )
 
 
@@ -53,14 +59,38 @@ def check_vectors(folder: Path, recall: float) -> None:
     """
     if recall < MIN_RECALL:
         raise GateError(
-            f"The vector index finds {recall:.1%} of the true neighbours; at least {MIN_RECALL:.0%} are needed. Nothing was "
-            "published. Please report this with the model and the number of products."
+            f"The vector index finds {recall:.1%} of the true neighbours; at least {MIN_RECALL:.0%} are needed. Nothing "
+            "was published. Index with another model."
         )
     index = FaissVectors(folder / "vectors")
     rows = np.unique(np.linspace(0, index.size - 1, min(_PROBES, index.size)).astype(np.int64))
     probes = index.vectors(rows)
-    best = [index.search(v, min(10, index.size)) for v in probes]
-    # A duplicate may stand in a product's place, so its own score must be reached, not its own row found.
-    found = sum(float(b.scores[0]) >= float(v @ v) - 0.01 for b, v in zip(best, probes, strict=True))
-    if found < 0.9 * len(rows):
-        raise GateError(f"Only {found} of {len(rows)} products are found by their own vector. Nothing was published.")
+    # Products may share a vector, so the probe's own score must be among the best, not its own row.
+    best = [index.search(probe, min(10, index.size)).scores for probe in probes]
+    own = [float(probe @ probe) for probe in probes]
+    found = sum(bool((scores >= score - _ROUNDING).any()) for scores, score in zip(best, own, strict=True))
+    if found < _FOUND * len(rows):
+        raise GateError(
+            f"Only {found} of {len(rows)} products are found by their own vector. Nothing was published. Index with "
+            "another model."
+        )
+
+
+def check_snapshot(store: Path, manifest: Manifest, settings: Settings) -> None:
+    """Refuse a finished snapshot of ``store`` that does not open as a server opens it, or lists other products.
+
+    Raises:
+        GateError: with what went wrong.
+    """
+    quiet = settings.model_copy(update={"generator": "template", "threads": 1})
+    try:
+        engine = Engine(open_snapshot(store, manifest.id), quiet)
+        listed = engine.search(SearchRequest(q="", per_page=1)).found
+        engine.close()
+    except DaogouError as error:
+        raise GateError(f"The new snapshot does not open, so nothing was published. {error}") from error
+    if listed != manifest.products:
+        raise GateError(
+            f"The new snapshot lists {listed:,} products instead of {manifest.products:,}. Nothing was published. Index "
+            "again, and report it if it happens twice."
+        )

@@ -3,6 +3,8 @@
 In: a folder and its manifest. Out: the store's pointer moved in one step. Order: files synced, manifest last, folder
 renamed, pointer replaced, each made to last before the next. Killed anywhere, the store has the old snapshot or the
 new one. One writer at a time, by lock. Knows nothing of what is in a snapshot.
+
+A snapshot is built in a store of its own, ``STORE/work-PID.tmp``, so nothing unfinished ever lies under ``snapshots``.
 """
 
 from __future__ import annotations
@@ -11,18 +13,19 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from engine.errors import LockedError, SnapshotError
-from engine.index.snapshot import Manifest, current_id, list_snapshots, open_snapshot, read_manifest, sha256_of
+from engine.index.snapshot import Manifest, current_id, list_snapshots, open_snapshot, sha256_of
 from indexer.durable import remove_tree, rename, replace_text, sync_tree, write_text
 
-__all__ = ["new_folder", "prune", "publish", "remove_leftovers", "rollback", "writer_lock"]
+__all__ = ["finish", "list_files", "new_id", "prune", "publish", "remove_leftovers", "rollback", "writer_lock"]
+
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @contextmanager
@@ -46,73 +49,101 @@ def writer_lock(store: Path) -> Iterator[None]:
         yield
 
 
-def new_folder(store: Path) -> Path:
-    """Return a fresh folder to build in; it does not exist as a snapshot until it is published."""
-    folder = store / "snapshots" / f"building-{os.getpid()}.tmp"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
 def remove_leftovers(store: Path) -> None:
-    """Remove what killed writers left: half-built folders, spools and drafts of the pointer."""
-    for path in [*(store / "snapshots").glob("*.tmp"), *store.glob("*.tmp")]:
+    """Remove what killed writers left: work folders, drafts of the pointer, snapshots without a manifest."""
+    for path in [*(store / "snapshots").glob("*"), *store.glob("*.tmp")]:
+        if path.suffix != ".tmp" and (not path.is_dir() or (path / "manifest.json").exists()):
+            continue
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         else:
             path.unlink(missing_ok=True)
 
 
-def publish(store: Path, folder: Path, manifest: Manifest) -> Manifest:
-    """Finish ``folder`` and make it the current snapshot. Return the manifest with its id and files filled in."""
-    files: dict[str, dict[str, Any]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        files[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-    content = hashlib.sha256("".join(f["sha256"] for f in files.values()).encode()).hexdigest()
-    now = datetime.now(UTC)
-    stamp = now.strftime("%Y%m%dT%H%M%S") + f"{now.microsecond // 1000:03d}Z"
-    finished = replace(manifest, id=f"{stamp}-{content[:6]}", created=now.isoformat(timespec="seconds"), files=files)
+def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of every file below ``folder``, as manifests hold them."""
+    found = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
+    return {name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for name, path in found}
+
+
+def new_id(store: Path, files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return ``TIME-CONTENT``, greater than every id in ``store`` even if the clock was put back."""
+    stamp = datetime.now(UTC)
+    for name in list_snapshots(store)[-1:]:
+        try:
+            newest = datetime.strptime(name.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        stamp = max(stamp, newest + timedelta(seconds=1))
+    content = hashlib.sha256("".join(f"{name} {f['sha256']} " for name, f in files.items()).encode()).hexdigest()
+    return f"{stamp.strftime(_STAMP)}-{content[:6]}"
+
+
+def finish(work: Path, folder: Path, manifest: Manifest) -> Path:
+    """Make the files of ``folder`` last, then write the manifest, and give it its name in the store ``work``."""
     sync_tree(folder)
-    write_text(folder / "manifest.json", finished.to_json())
-    target = store / "snapshots" / finished.id
+    write_text(folder / "manifest.json", manifest.to_json())
+    target = work / "snapshots" / manifest.id
     rename(folder, target)
-    replace_text(store / "CURRENT", finished.id + "\n")
-    return finished
+    return target
+
+
+def publish(store: Path, finished: Path) -> None:
+    """Move a finished folder into ``store`` and let it serve. If that fails, it is gone and the old one serves."""
+    target = store / "snapshots" / finished.name
+    if not target.parent.exists():
+        target.parent.mkdir()
+    try:
+        rename(finished, target)
+        replace_text(store / "CURRENT", finished.name + "\n")
+    except BaseException:
+        if _pointer(store) != finished.name:
+            remove_tree(target)
+        raise
 
 
 def prune(store: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` snapshots, never the current one, and encoders that none of them uses."""
-    current = current_id(store)
+    """Remove all but the newest ``keep`` snapshots, never the current one, and exported encoders none of them has."""
     names = list_snapshots(store)
-    kept = set(names[-keep:]) | {current}
-    for name in names:
-        if name not in kept:
+    for name in names[:-keep]:
+        if name != current_id(store):
             remove_tree(store / "snapshots" / name)
-    used = {read_manifest(store / "snapshots" / n).encoder.partition(":")[0] for n in list_snapshots(store)}
-    for folder in (store / "encoders").glob("*"):
-        if folder.is_dir() and len(folder.name) == 64 and folder.name not in used and not _linked(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            (store / "rejects" / f"{name}.tsv").unlink(missing_ok=True)
+    used = {card.read_bytes() for card in (store / "snapshots").glob("*/encoder/encoder.json")}
+    for card in (store / "encoders").glob("*/encoder.json"):
+        if card.read_bytes() not in used:
+            shutil.rmtree(card.parent, ignore_errors=True)
 
 
-def _linked(folder: Path) -> bool:
-    """Whether a snapshot shares the folder's files, so that removing it would free nothing."""
-    return any(f.stat().st_nlink > 1 for f in folder.rglob("*") if f.is_file())
+def _pointer(store: Path) -> str:
+    """Return the current id, or ``""`` where the pointer is missing or damaged."""
+    try:
+        return current_id(store)
+    except SnapshotError:
+        return ""
 
 
 def rollback(store: Path, to: str = "") -> str:
-    """Make the snapshot before the current one (or ``to``) serve again, once it is verified, and return its id.
+    """Make the newest snapshot before the current one (or ``to``) serve, once it is verified, and return its id.
+
+    Where the pointer is damaged or missing, that is the newest snapshot of all.
 
     Raises:
         SnapshotError: there is none to go back to, or it is damaged.
         LockedError: another process is writing.
     """
     with writer_lock(store):
-        current = current_id(store)
-        older = [name for name in list_snapshots(store) if name < current] or [""]
-        target = to or older[-1]
+        current, names = _pointer(store), list_snapshots(store)
+        older = [name for name in names if not current or name < current]
+        target = to or (older[-1] if older else "")
+        kept = ", ".join(names) or "none"
+        if to and to not in names:
+            raise SnapshotError(f"There is no snapshot at {store / 'snapshots' / to}. Kept are: {kept}.")
         if not target or target == current:
-            kept = ", ".join(list_snapshots(store)) or "none"
             raise SnapshotError(f"There is no snapshot to go back to from {current or 'nothing'}. Kept are: {kept}.")
-        open_snapshot(store, target)
+        try:
+            open_snapshot(store, target)
+        except SnapshotError as error:
+            raise SnapshotError(f"{current or 'Nothing'} keeps serving. {error} Or name another one: {kept}.") from error
         replace_text(store / "CURRENT", target + "\n")
         return target

@@ -1,39 +1,35 @@
 """From a raw feed to a published snapshot. Read this file first.
 
 A straight line: read and clean → plan → embed → build → gate → publish. Whatever fails on the way, nothing is
-published, the old snapshot keeps serving and the error says why. Knows nothing of queries or HTTP.
+published, the old snapshot keeps serving and the error says why. Full and incremental are one path; only the plan
+differs. Knows nothing of queries or HTTP.
 """
 
 from __future__ import annotations
 
-import errno
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from engine.encoder import open_encoder
-from engine.encoder.card import read_card
+from engine.encoder.card import Card, read_card
 from engine.encoder.export import export_encoder
-from engine.encoder.torch_encoder import bulk_encoder
-from engine.errors import GateError, SnapshotError
-from engine.index.snapshot import FORMAT, Manifest, Snapshot, open_snapshot
+from engine.index.snapshot import FORMAT, Manifest
 from engine.language import TERMS_VERSION
 from engine.settings import Settings
 from engine.text import TEXT_VERSION, embedding_text
-from indexer.build import build_files, measure
+from indexer.build import build_files, build_vectors, link_encoder
+from indexer.embed import embed_missing, open_encoders
 from indexer.feeds import open_feed
-from indexer.gate import check_counts, check_vectors
-from indexer.plan import Plan, make_plan
-from indexer.publish import new_folder, prune, publish, remove_leftovers, writer_lock
+from indexer.gate import check_counts, check_snapshot, check_vectors
+from indexer.plan import make_plan
+from indexer.publish import finish, list_files, new_id, prune, publish, writer_lock
 from indexer.spool import Spool, spool_feed
+from indexer.workplace import Workplace, open_previous, previous_count, workplace
 
 __all__ = ["IndexReport", "NullProgress", "Progress", "reindex"]
+
+_PARITY_TEXTS = 256
 
 
 class Progress(Protocol):
@@ -64,7 +60,10 @@ class NullProgress:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What a reindex did. ``snapshot`` equals ``previous`` when the feed changed nothing."""
+    """What a reindex did. ``snapshot`` equals ``previous`` when the feed changed nothing.
+
+    ``rejects_file`` says line, id, reason and detail of every rejected row; it is empty when there is none.
+    """
 
     snapshot: str
     previous: str
@@ -82,8 +81,8 @@ class IndexReport:
     model: str
     encoder: str
     recall: float
+    parity: dict[str, Any]
     seconds: float
-    parity: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -96,9 +95,9 @@ def reindex(
     *,
     format: str = "",
     allow_shrink: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = NullProgress(),
 ) -> IndexReport:
-    """Index a feed and publish it.
+    """Index a feed and publish it, unless it changes nothing.
 
     Raises:
         FeedError: the feed cannot be read or breaks off.
@@ -106,113 +105,108 @@ def reindex(
         LockedError: another process is writing to the store.
         EncoderError: the model cannot be used.
     """
-    started = time.monotonic()
-    watch = progress or NullProgress()
-    store = Path(settings.store)
-    with writer_lock(store), _building(store) as folder:
-        previous = _previous(store, watch)
-        rejects = store / "rejected.tsv"
-        with open_feed(feed, format=format, max_cell_chars=settings.max_cell_chars) as opened:
-            watch.start("Reading", opened.bytes_total, "bytes")
-            spool = spool_feed(opened, folder.with_name("spool.tmp"), rejects, settings, watch.advance)
-            mapping, kind, encoding = dict(opened.mapping), opened.format, opened.encoding
-        check_counts(spool, previous, settings, allow_shrink)
-        exported = export_encoder(
-            settings.model, store / "encoders", max_tokens=settings.max_tokens, device=settings.device, progress=watch.note
-        )
+    started, store = time.monotonic(), Path(settings.store)
+    with writer_lock(store), workplace(store, progress.note) as work:
+        previous = open_previous(store, progress.note)
+        facts, spool = _read(Path(feed), format, settings, work, progress)
+        check_counts(spool, previous_count(store), settings, allow_shrink=allow_shrink, rejects=work.rejects)
+
+        exported = _export(spool, settings, progress)
         card = read_card(exported)
-        plan, vectors_by = _embed(spool, exported, settings, previous, watch)
-        watch.start("Building", len(spool.places), "products")
-        counts = build_files(spool, folder, watch.advance)
-        report = measure(spool, plan.vectors, open_encoder(exported, threads=0), exported, folder)
-        check_vectors(folder, report["recall@10"])
-        manifest = Manifest(
-            id="",
-            created="",
-            format=FORMAT,
-            text_version=TEXT_VERSION,
-            terms_version=TERMS_VERSION,
-            encoder=vectors_by,
-            model=card.name,
-            products=len(spool.places),
-            dimension=card.dimension,
-            counts=counts,
-            report={**report, "parity": card.parity.model_dump() if card.parity else {}},
-        )
-        finished = publish(store, folder, manifest)
-        prune(store, settings.keep_snapshots)
-    before = _ids(previous)
+        products, queries = open_encoders(exported, settings)
+        plan = make_plan([spool.hashes[i] for i in spool.ids], products.fingerprint, products.dimension, previous)
+        progress.start("Embedding", len(plan.missing), "products")
+        embed_missing(plan, spool, products, settings.batch_size, progress.advance)
+
+        progress.start("Building", len(spool.ids), "products")
+        counts = build_files(spool, work.folder, progress.advance)
+        measured = build_vectors(spool, plan.vectors, queries, work.folder)
+        link_encoder(exported, work.folder)
+        check_vectors(work.folder, measured["recall"])
+        manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured)
+
+        before = _ids_of(previous.file("documents/ids.txt")) if previous else set()
+        changed = previous is None or not _same(previous.manifest, manifest)
+        if changed:
+            finished = finish(work.root, work.folder, manifest)
+            check_snapshot(work.root, manifest, settings)
+            publish(store, finished)
+            prune(store, settings.keep_snapshots)
+        else:
+            progress.note("Nothing changed, so the current snapshot stays.")
+        snapshot = manifest.id if changed or previous is None else previous.manifest.id
+        rejects = work.keep_rejects(manifest.id if changed else "") if spool.rejected else ""
     return IndexReport(
-        snapshot=finished.id,
+        snapshot=snapshot,
         previous=previous.manifest.id if previous else "",
-        format=kind,
-        encoding=encoding,
-        mapping=mapping,
+        **facts,
         rows=spool.rows,
-        products=len(spool.places),
+        products=len(spool.ids),
         embedded=len(plan.missing),
         reused=plan.reused,
         removed=len(before - spool.places.keys()),
         rejected=dict(spool.rejected.most_common()),
-        rejects_file=str(rejects) if spool.rejected else "",
+        rejects_file=rejects,
         repairs=dict(spool.repairs.most_common()),
         model=card.name,
-        encoder=vectors_by,
-        recall=report["recall@10"],
+        encoder=products.fingerprint,
+        recall=measured["recall"],
+        parity=_parity(card),
         seconds=round(time.monotonic() - started, 2),
-        parity=card.parity.model_dump() if card.parity else {},
     )
 
 
-@contextmanager
-def _building(store: Path) -> Iterator[Path]:
-    """Give a folder to build in; take it away again if anything goes wrong."""
-    remove_leftovers(store)
-    folder = new_folder(store)
-    try:
-        yield folder
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        free = shutil.disk_usage(store).free
-        raise GateError(
-            f"The disk of {store} is full ({free:,} bytes free), so nothing was published and the old snapshot keeps "
-            "serving. Free some space, or lower the setting keep_snapshots, and index again."
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.with_name("spool.tmp").unlink(missing_ok=True)
+def _read(
+    feed: Path, format: str, settings: Settings, work: Workplace, progress: Progress
+) -> tuple[dict[str, Any], Spool]:
+    """Read and clean the whole feed into the workplace; return what it was recognised as, and the spool."""
+    with open_feed(feed, format=format, max_cell_chars=settings.max_cell_chars) as opened:
+        progress.start("Reading", opened.bytes_total, "bytes")
+        spool = spool_feed(opened, work.spool, work.rejects, settings, progress.advance)
+        # The mapping of formats without a header is complete only now.
+        return {"format": opened.format, "encoding": opened.encoding, "mapping": dict(opened.mapping)}, spool
 
 
-def _previous(store: Path, watch: Progress) -> Snapshot | None:
-    """Return the current snapshot, or ``None`` where there is none that can be trusted."""
-    if not (store / "CURRENT").exists():
-        return None
-    try:
-        return open_snapshot(store)
-    except SnapshotError as error:
-        watch.note(f"The current snapshot is not used: {error}")
-        return None
+def _export(spool: Spool, settings: Settings, progress: Progress) -> Path:
+    """Return the folder of the exported model, which is compared with the original on this shop's texts."""
+    return export_encoder(
+        settings.model,
+        Path(settings.store) / "encoders",
+        max_tokens=settings.max_tokens,
+        sample_texts=[embedding_text(product) for product in spool.spread(_PARITY_TEXTS)],
+        device=settings.device,
+        progress=progress.note,
+    )
 
 
-def _ids(previous: Snapshot | None) -> set[str]:
-    if previous is None or not previous.path.exists():
-        return set()
-    return set(previous.file("documents/ids.txt").read_text("utf-8").split("\n"))
+def _manifest(
+    store: Path, folder: Path, card: Card, encoder: str, counts: dict[str, Any], measured: dict[str, Any]
+) -> Manifest:
+    files = list_files(folder)
+    return Manifest(
+        id=new_id(store, files),
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        format=FORMAT,
+        text_version=TEXT_VERSION,
+        terms_version=TERMS_VERSION,
+        encoder=encoder,
+        model=card.name,
+        products=counts["documents"],
+        dimension=card.dimension,
+        counts=counts,
+        report={**measured, "parity": _parity(card)},
+        files=files,
+    )
 
 
-def _embed(
-    spool: Spool, exported: Path, settings: Settings, previous: Snapshot | None, watch: Progress
-) -> tuple[Plan, str]:
-    """Fill in the vectors that no snapshot has yet; return them and the fingerprint they were made with."""
-    encoder = bulk_encoder(exported, settings.device, batch_size=settings.batch_size)
-    ids = spool.ids
-    plan = make_plan([spool.hashes[i] for i in ids], encoder.fingerprint, encoder.dimension, previous)
-    watch.start("Embedding", len(plan.missing), "products")
-    size = max(settings.batch_size, 32)
-    for start in range(0, len(plan.missing), size):
-        rows = plan.missing[start : start + size]
-        texts = [embedding_text(p) for p in spool.products([ids[r] for r in rows])]
-        plan.vectors[rows] = encoder.encode_products(texts).astype(np.float16)
-        watch.advance(len(rows))
-    return plan, encoder.fingerprint
+def _same(one: Manifest, other: Manifest) -> bool:
+    """Return whether two snapshots answer alike: the same bytes, made for the same versions."""
+    return all(getattr(one, n) == getattr(other, n) for n in ("files", "encoder", "text_version", "terms_version"))
+
+
+def _parity(card: Card) -> dict[str, Any]:
+    return card.parity.model_dump() if card.parity else {}
+
+
+def _ids_of(path: Path) -> set[str]:
+    return set(path.read_text("utf-8").split("\n"))

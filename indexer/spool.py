@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import orjson
 
 from engine.schema import Product
@@ -26,19 +27,23 @@ __all__ = ["Spool", "spool_feed"]
 
 @dataclass(slots=True)
 class Spool:
-    """``places`` maps an id to where its product starts in ``path``; ``hashes`` to its content hash (32 bytes)."""
+    """``places`` maps an id to where its product starts in ``path``; ``hashes`` to its content hash (32 bytes).
+
+    ``ids`` are all ids in the order of snapshots, once the whole feed was read.
+    """
 
     path: Path
+    ids: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     hashes: dict[str, bytes] = field(default_factory=dict)
     rejected: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)
     rows: int = 0
 
-    @property
-    def ids(self) -> list[str]:
-        """Every id, in the order snapshots use."""
-        return sorted(self.places)
+    def spread(self, most: int) -> list[Product]:
+        """Return at most ``most`` products, evenly spread over the ids."""
+        places = np.unique(np.linspace(0, len(self.ids) - 1, min(most, len(self.ids))).astype(int))
+        return list(self.products([self.ids[place] for place in places]))
 
     def products(self, ids: list[str]) -> Iterator[Product]:
         """Yield the products of ``ids`` in that order."""
@@ -57,7 +62,7 @@ def spool_feed(feed: Feed, path: Path, rejects: Path, settings: Settings, advanc
     spool = Spool(path)
     done = 0
     rejects.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as out, rejects.open("w", encoding="utf-8") as refused:
+    with path.open("wb") as out, rejects.open("w", encoding="utf-8", errors="backslashreplace") as refused:
         refused.write("line\tid\treason\tdetail\n")
         for row in feed.rows():
             spool.rows += 1
@@ -80,6 +85,7 @@ def spool_feed(feed: Feed, path: Path, rejects: Path, settings: Settings, advanc
                 advance(feed.bytes_read - done)
                 done = feed.bytes_read
     advance(feed.bytes_read - done)
+    spool.ids = sorted(spool.places)
     return spool
 
 

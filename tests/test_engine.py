@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shop import random_products, toy_engine
 
 from engine.engine import Engine
 from engine.errors import FilterError, NotFoundError
 from engine.explain import Done
 from engine.schema import Claim, ExplainRequest, SearchRequest
-from shop import random_products, toy_engine
 
 PRODUCTS = random_products(300, seed=1)
 BY_ID = {p.id: p for p in PRODUCTS}
@@ -18,6 +18,7 @@ BY_ID = {p.id: p for p in PRODUCTS}
 QUERIES = st.lists(
     st.sampled_from("waterproof jacket tent steel red 防水 外套 水壶 under_$200 500元以内 without_plastic 不要塑料的 zzz".split()),
     max_size=4,
+    unique=True,
 ).map(lambda words: " ".join(w.replace("_", " ") for w in sorted(words, key=lambda w: w.startswith("without"))))
 FILTERS = st.sampled_from(["", "price:<100", "brand:=岭行", "color:=red || color:=blue", "in_stock:true", "weight:<1kg"])
 FACETS = "brand,availability,color,currency"

@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _index(
-    feed: Annotated[Path, typer.Argument(help="Google Merchant TSV/CSV/XML, Shopify or WooCommerce CSV, JSON lines, Parquet; gzip of each.")],
+    feed: Annotated[Path, typer.Argument(help="Google Merchant, Shopify or WooCommerce feed, JSON lines, Parquet; also gzipped.")],
     store: Annotated[Path | None, typer.Option(help="Folder of the snapshots.")] = None,
     model: Annotated[str | None, typer.Option(help="sentence-transformers model, by name or path.")] = None,
     format: Annotated[str, typer.Option(help="Feed format, where it is not recognised.")] = "",

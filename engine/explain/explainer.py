@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How an explanation went. ``checked`` counts drafts of the generator, ``dropped`` those refused by ``reasons``,
+    """How an explanation went. ``checked`` counts the sentences of the generator, ``dropped`` those refused by ``reasons``,
     ``replaced`` the products the template spoke for instead. ``degraded`` is a sentence when the generator did not
     finish by itself, else empty."""
 
@@ -116,8 +116,11 @@ class Explainer:
         deadline = time.monotonic() + self._timeout_s
         evidence = [gather_evidence(need, product) for product in products]
         if isinstance(self._generator, TemplateGenerator):
-            yield from self._fill(need, evidence)
-            yield Done(self._template.name, 0, 0, 0, {}, "")
+            said = 0
+            for claim in self._fill(need, evidence):
+                said += 1
+                yield claim
+            yield Done(self._template.name, said, 0, 0, {}, "")
             return
         tally = _Tally({p.id: p for p in products})
         pump = _Pump(self._generator, need, evidence)

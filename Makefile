@@ -1,0 +1,51 @@
+# `make demo` and `make test` are all a newcomer needs. Everything else is for people who work on daogou.
+SHELL := /usr/bin/env bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SERVE ?= 1
+PORT ?= 8080
+STORE ?= .demo/store
+ICECAT ?= ../shared/data/icecat/products.jsonl.gz
+
+.PHONY: demo test lint types bench clean browser
+
+# torch first and exact: a range would let pip take a build with several gigabytes of CUDA.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "daogou needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed
+	@$(BIN)/daogou index examples/demo/catalogue.tsv --store $(STORE)
+	@echo; echo '$$ daogou search "防水登山外套 500元以内" --explain'
+	@$(BIN)/daogou search '防水登山外套 500元以内' --store $(STORE) --per-page 3 --explain
+	@echo; echo '$$ daogou search "waterproof hiking jacket under $$80" --explain'
+	@$(BIN)/daogou search 'waterproof hiking jacket under $$80' --store $(STORE) --per-page 3 --explain
+	@if [ '$(SERVE)' != 0 ]; then $(BIN)/daogou serve --store $(STORE) --port $(PORT); fi
+
+browser:
+	@bash .ci/browser
+
+test: $(VENV)/tested browser
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+lint: $(VENV)/tested
+	$(BIN)/ruff check
+
+types: $(VENV)/tested
+	$(BIN)/mypy
+
+bench: $(VENV)/tested browser
+	$(BIN)/python -m benchmarks.bench_service --feed $(ICECAT)
+
+clean:
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
