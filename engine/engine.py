@@ -229,13 +229,14 @@ class Engine:
         for place in range(first, min(first + count, len(ranking.rows))):
             document = self._documents.document(int(ranking.rows[place]))
             semantic = float(ranking.semantic[place])
-            scores = Scores(
+            scores = Scores.model_construct(
                 fused=round(float(ranking.fused[place]), 6),
                 lexical=round(float(ranking.lexical[place]), 4),
                 semantic=None if np.isnan(semantic) else round(semantic, 4),
                 code=bool(ranking.code[place]),
             )
-            hits.append(Hit(document=document, highlight=highlighter.highlight(document), scores=scores))
+            marks = highlighter.highlight(document)
+            hits.append(Hit.model_construct(document=document, highlight=marks, scores=scores))
         return hits
 
     def _facets(self, request: SearchRequest, found: MatchSet) -> list[Facet]:

@@ -46,12 +46,12 @@ def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int
         elif hit.any():
             numbers = column.numbers[hit]
             low, high = float(numbers.min()), float(numbers.max())
-            stats.append(FacetStats(unit=column.unit.strip("#"), min=low, max=high, count=len(numbers)))
+            stats.append(FacetStats.model_construct(unit=column.unit.strip("#"), min=low, max=high, count=len(numbers)))
     counts.sort(key=lambda c: (-c[1], c[0]))
-    head = [FacetCount(value=v, count=c, filter=f"{quote_field(name)}:={quote(v)}") for v, c in counts[:most]]
+    head = [FacetCount.model_construct(value=v, count=c, filter=f"{quote_field(name)}:={quote(v)}") for v, c in counts[:most]]
     other = sum(c for _, c in counts[most:])
     missing = found - int(np.count_nonzero(having))
-    return Facet(field=name, counts=head, stats=stats, other=other, missing=missing)
+    return Facet.model_construct(field=name, counts=head, stats=stats, other=other, missing=missing)
 
 
 def quote_field(name: str) -> str:

@@ -7,7 +7,8 @@ title, the part of the description around the first match. Spans are code points
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from engine.language import Word, fold, is_stop, terms
@@ -16,8 +17,15 @@ from engine.schema import Highlight
 __all__ = ["Highlighter"]
 
 _SNIPPET = 180
-_READ = 4000
+_READ = 2000
 _RUN = re.compile(r"[^\W_]+(?:[-./+_'’&][^\W_]+)*")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+@lru_cache(maxsize=65_536)
+def _forms(run: str) -> frozenset[str]:
+    """Return the forms of a word that is not Chinese."""
+    return frozenset(t.text for t in terms([Word(run, 0, len(run), False)]))
 
 
 class Highlighter:
@@ -25,12 +33,9 @@ class Highlighter:
 
     def __init__(self, found: Sequence[Word]) -> None:
         content = [w for w in found if not is_stop(w)] or list(found)
-        self._stems = {t.text for t in terms([w for w in content if not w.han]) if t.cover >= 0.5}
-        han = sorted({t.text for w in content if w.han for t in terms([w]) if len(t.text) > 1 or t.cover == 1.0})
-        starts = {re.escape(s[: max(2, len(s) - 1)] if len(s) > 3 else s) for s in self._stems}
-        patterns = [rf"(?<![^\W_])(?:{'|'.join(sorted(starts, key=len, reverse=True))})[^\W_]*"] if starts else []
-        patterns += [re.escape(h) for h in sorted(han, key=len, reverse=True)]
-        self._pattern = re.compile("|".join(patterns)) if patterns else None
+        self._latin = frozenset(t.text for t in terms([w for w in content if not w.han]) if t.cover >= 0.5)
+        han = {t.text for w in content if w.han for t in terms([w]) if len(t.text) > 1 or t.cover == 1.0}
+        self._han = sorted(han, key=lambda t: (-len(t), t))
 
     def highlight(self, document: dict[str, Any]) -> dict[str, Highlight]:
         """Return what matches in the title, brand and description of a document."""
@@ -38,32 +43,36 @@ class Highlighter:
         for name in ("title", "brand", "description"):
             text = document.get(name, "")[:_READ]
             if text and (spans := self._spans(text)):
-                out[name] = _around(text, spans) if name == "description" else Highlight(snippet=text, spans=spans)
+                whole = name != "description" or len(text) <= _SNIPPET
+                # Built from spans just computed, so nothing is left to validate.
+                out[name] = Highlight.model_construct(snippet=text, spans=spans) if whole else _around(text, spans)
         return out
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
-        if self._pattern is None:
-            return []
         folded, places = fold(text)
+        found = [m.span() for m in _RUN.finditer(folded) if not self._latin.isdisjoint(_forms(m.group()))] if self._latin else []
+        if self._han and _HAN.search(folded):
+            found += [(at, at + len(t)) for t in self._han for at in _occurrences(folded, t)]
+            found.sort()
         spans: list[tuple[int, int]] = []
-        for match in self._pattern.finditer(folded):
-            if match.group()[0] < "\u2fff" and not self._same_word(match.group()):
-                continue
-            start, end = places[match.start()], places[match.end() - 1] + 1
+        for first, last in found:
+            start, end = places[first], places[last - 1] + 1
             if spans and start <= spans[-1][1]:
                 spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
             else:
                 spans.append((start, end))
         return spans
 
-    def _same_word(self, candidate: str) -> bool:
-        return any(t.text in self._stems for t in terms([Word(candidate, 0, len(candidate), False)]))
+
+def _occurrences(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
 
 
 def _around(text: str, spans: list[tuple[int, int]]) -> Highlight:
     """Return the part of a long text around its first match, cut at spaces where there are some."""
-    if len(text) <= _SNIPPET:
-        return Highlight(snippet=text, spans=spans)
     start = max(0, spans[0][0] - _SNIPPET // 4)
     if start and (space := text.find(" ", start, spans[0][0])) >= 0:
         start = space + 1
@@ -73,4 +82,4 @@ def _around(text: str, spans: list[tuple[int, int]]) -> Highlight:
     head, tail = "…" * (start > 0), "…" * (end < len(text))
     kept = [(max(s, start), min(e, end)) for s, e in spans if s < end and e > start]
     shift = len(head) - start
-    return Highlight(snippet=head + text[start:end] + tail, spans=[(s + shift, e + shift) for s, e in kept])
+    return Highlight.model_construct(snippet=head + text[start:end] + tail, spans=[(s + shift, e + shift) for s, e in kept])

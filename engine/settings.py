@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -51,7 +50,7 @@ class Settings(BaseSettings):
         0.4, ge=0, le=1, description="The same where the model does not know the query's language and words are all."
     )
     min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine a match by meaning has; 0 measures it.")
-    depth: int = Field(1000, ge=10, le=100_000, description="Most products found by meaning alone.")
+    depth: int = Field(400, ge=10, le=100_000, description="Most products found by meaning alone.")
     exchange_rates: dict[str, float] = Field(
         {}, description="Value of one unit of each currency in a common one; lets price limits cross currencies."
     )
@@ -65,13 +64,13 @@ class Settings(BaseSettings):
     generator_max_chars: int = Field(8000, ge=200, description="Longest text read from a generator.")
 
     # Serving
-    host: str = Field("127.0.0.1")
-    port: int = Field(8080, ge=0, le=65535)
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=256, description="Server processes.")
     reload_interval_s: float = Field(1.0, gt=0, description="How often the server looks for a new snapshot.")
-    max_body_bytes: int = Field(65_536, ge=1024)
+    max_body_bytes: int = Field(65_536, ge=1024, description="Longest request body.")
     rate_limit: str = Field("", description="Requests a client may make, like `100/second`; empty is unlimited.")
-    cors_origins: Annotated[list[str], Field(description="Other sites whose pages may call the API.")] = []
+    cors_origins: list[str] = Field([], description="Other sites whose pages may call the API.")
 
     @classmethod
     def settings_customise_sources(

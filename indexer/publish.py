@@ -102,13 +102,16 @@ def publish(store: Path, finished: Path) -> None:
         raise
 
 
-def prune(store: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` snapshots, never the current one, and exported encoders none of them has."""
+def prune(store: Path, keep: int, previous: str = "") -> None:
+    """Remove all but ``keep`` snapshots, and exported encoders that none of them has.
+
+    Kept are the current one, the ``previous`` one, so that one can go back to it, and then the newest.
+    """
     names = list_snapshots(store)
-    for name in names[:-keep]:
-        if name != current_id(store):
-            remove_tree(store / "snapshots" / name)
-            (store / "rejects" / f"{name}.tsv").unlink(missing_ok=True)
+    wanted = [name for name in dict.fromkeys([current_id(store), previous, *names[::-1]]) if name in names]
+    for name in sorted(set(names) - set(wanted[:keep])):
+        remove_tree(store / "snapshots" / name)
+        (store / "rejects" / f"{name}.tsv").unlink(missing_ok=True)
     used = {card.read_bytes() for card in (store / "snapshots").glob("*/encoder/encoder.json")}
     for card in (store / "encoders").glob("*/encoder.json"):
         if card.read_bytes() not in used:

@@ -131,9 +131,10 @@ def reindex(
             finished = finish(work.root, work.folder, manifest)
             check_snapshot(work.root, manifest, settings)
             publish(store, finished)
-            prune(store, settings.keep_snapshots)
         else:
             progress.note("Nothing changed, so the current snapshot stays.")
+        # Also when nothing changed: a writer killed after publishing did not get here.
+        prune(store, settings.keep_snapshots, previous.manifest.id if previous else "")
         snapshot = manifest.id if changed or previous is None else previous.manifest.id
         rejects = work.keep_rejects(manifest.id if changed else "") if spool.rejected else ""
     return IndexReport(

@@ -14,8 +14,9 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed; install daogou[dev] to test the page")
 
-from fake_api import FakeApi
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+
+from fake_api import FakeApi
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [

@@ -2,7 +2,6 @@ import json
 import re
 
 import pytest
-from fake_engine import FakeStore
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -10,6 +9,7 @@ from api.routes import page
 from api.security import CONTENT_SECURITY_POLICY
 from engine.schema import ExplainRequest, SearchRequest, SearchResponse
 from engine.settings import Settings
+from fake_engine import FakeStore
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@ import json
 import threading
 
 import pytest
-from fake_engine import FakeEngine, FakeStore
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.routes.explain import MAX_STREAMS
 from engine.schema import Claim
 from engine.settings import Settings
+from fake_engine import FakeEngine, FakeStore
 
 
 class WaitingEngine(FakeEngine):

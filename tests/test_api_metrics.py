@@ -1,10 +1,10 @@
 import pytest
-from fake_engine import FakeStore
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from engine.settings import Settings
+from fake_engine import FakeStore
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ import json
 import logging
 
 import pytest
-from fake_engine import FakeStore
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.problems import PROBLEM_JSON, Problem
 from engine.settings import Settings
+from fake_engine import FakeStore
 
 
 @pytest.fixture

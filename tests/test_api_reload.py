@@ -4,7 +4,6 @@ import threading
 import time
 
 import pytest
-from fake_engine import FakeEngine, FakeStore, product_ids
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
@@ -12,6 +11,7 @@ from api.app import create_app
 from api.reload import Engines, NotReadyError
 from engine.schema import SearchRequest
 from engine.settings import Settings
+from fake_engine import FakeEngine, FakeStore, product_ids
 
 
 @pytest.fixture(autouse=True)

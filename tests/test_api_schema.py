@@ -2,7 +2,6 @@
 
 import pytest
 import schemathesis
-from fake_engine import FakeStore
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -14,6 +13,7 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from engine.settings import Settings
+from fake_engine import FakeStore
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 OPERATIONS = [

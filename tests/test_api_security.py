@@ -1,11 +1,11 @@
 import pytest
-from fake_engine import FakeStore
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.security import RateLimit
 from engine.errors import SettingsError
 from engine.settings import Settings
+from fake_engine import FakeStore
 
 JSON = {"content-type": "application/json"}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shop import random_products, toy_engine
 
 from engine.engine import Engine
 from engine.errors import FilterError, NotFoundError
 from engine.explain import Done
 from engine.schema import Claim, ExplainRequest, SearchRequest
+from shop import random_products, toy_engine
 
 PRODUCTS = random_products(300, seed=1)
 BY_ID = {p.id: p for p in PRODUCTS}

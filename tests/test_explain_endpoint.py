@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from explain_products import BOX, BUDS, CASE, CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, PARKA, PHONE, SHELL, WIND
-from scripted_endpoint import Handler, Script, Server
 
 from engine.errors import GeneratorError, SettingsError
 from engine.explain import Done, Explainer, check, gather_evidence, make_generator
 from engine.schema import Claim
 from engine.settings import Settings
+from explain_products import BOX, BUDS, CASE, CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, PARKA, PHONE, SHELL, WIND
+from scripted_endpoint import Handler, Script, Server
 
 KEY = "sk-very-secret-0123456789"
 TIMEOUT_S = 0.6

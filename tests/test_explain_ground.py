@@ -3,6 +3,15 @@
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.explain import Need, Verdict, check, gather_evidence
+from engine.explain.ground import PLAIN
+from engine.explain.numerals import fold
+from engine.explain.quantities import read_numbers
+from engine.explain.template import TemplateGenerator
+from engine.schema import Money, Product
 from explain_products import (
     BOX,
     BUDS,
@@ -20,15 +29,6 @@ from explain_products import (
     TRUE_ZH,
     WIND,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from engine.explain import Need, Verdict, check, gather_evidence
-from engine.explain.ground import PLAIN
-from engine.explain.numerals import fold
-from engine.explain.quantities import read_numbers
-from engine.explain.template import TemplateGenerator
-from engine.schema import Money, Product
 
 
 def judge(product: Product, text: str) -> Verdict:

@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-from explain_products import ENGLISH, NEED_EN
 
 from engine.errors import GeneratorError, SettingsError
 from engine.explain import Explainer, check, gather_evidence, make_generator
 from engine.settings import Settings
+from explain_products import ENGLISH, NEED_EN
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 VOCABULARY = [*SPECIAL, "P1", "P2", ":", ".", "It", "weighs", "420", "g", "is", "waterproof", "best"]

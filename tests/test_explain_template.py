@@ -1,7 +1,6 @@
 """The template and the explainer around it: every product is explained, in its language, and truly."""
 
 import pytest
-from explain_products import BOX, BUDS, CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, PARKA, SHELL, SWEATER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from engine.explain.ground import PLAIN
 from engine.explain.template import TemplateGenerator
 from engine.schema import Claim, Money, Product
 from engine.settings import Settings
+from explain_products import BOX, BUDS, CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, PARKA, SHELL, SWEATER
 
 CASES = [(NEED_EN, ENGLISH), (NEED_ZH, CHINESE)]
 

@@ -393,7 +393,7 @@ cotton</p>",Acme,Apparel > Shirts,Tops,"summer, basic",Color,Red,Size,S,T-RS,200
 tee,,,,,,,,Blue,,M,,0,shopify,0,continue,19.00,,,https://x/2.jpg,https://x/b.jpg,
 tee,,,,,,,,,,,,,,,,,,,https://x/3.jpg,,
 mug,Mug,,Acme,,Kitchen,,Title,Default Title,,,,300,,,deny,9.50,8.00,,https://x/m.jpg,,active
-"""  # noqa: E501
+"""
 SHOPIFY_NEW = (
     SHOPIFY_OLD.replace("Handle,", "URL handle,")
     .replace("Body (HTML)", "Description")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import random_products
 
 from engine.errors import FilterError
 from engine.index.filters import join_filters, parse_filter, quote
 from engine.index.table import Table, TableBuilder
 from engine.schema import Money, Product, Quantity
+from shop import random_products
 
 PRODUCTS = random_products(400)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shop import random_products
 
 from engine.index.lexical import K1, B, LexicalBuilder, LexicalIndex
 from engine.language import terms, words
 from engine.text import FIELDS, lexical_fields
+from shop import random_products
 
 
 def slow_bm25f(documents: list[dict[str, str]], query: str) -> list[float]:

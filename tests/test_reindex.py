@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from shop import random_products, toy_settings, write_feed
 
 from engine.encoder import HashingEncoder
 from engine.engine import Engine
@@ -23,6 +22,7 @@ from engine.schema import Money, Product, SearchRequest
 from engine.text import content_hash, embedding_text
 from indexer.build import tied_recall
 from indexer.reindex import reindex
+from shop import random_products, toy_settings, write_feed
 
 
 def files_of(store: Path) -> dict[str, bytes]:

@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed; install daogou[dev] to test the page")
 
+from playwright.sync_api import Page, expect
+
 from browsing import api_fixture, browser_fixture, page_fixture, troubles_fixture, visit  # noqa: F401
 from fake_api import FakeApi
-from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed; install daogou[dev] to test the page")
 
+from playwright.sync_api import Browser, Page, expect
+
 from browsing import (  # noqa: F401
     api_fixture,
     box,
@@ -19,10 +21,8 @@ from browsing import (  # noqa: F401
     troubles_fixture,
     visit,
 )
-from fake_api import HOSTILE, FakeApi
-from playwright.sync_api import Browser, Page, expect
-
 from engine.schema import Money
+from fake_api import HOSTILE, FakeApi
 
 pytestmark = pytest.mark.browser
 

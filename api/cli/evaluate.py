@@ -1,16 +1,23 @@
-"""``daogou eval``, ``run``, ``compare`` and ``suite``: how good the results are."""
+"""``daogou eval``, ``run``, ``compare`` and ``suite``: how good the results are.
+
+Says on stderr which snapshot was searched: whether it holds the products that were judged is the caller's to know.
+Computes nothing itself.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from engine.errors import EvaluationError
 from engine.settings import load_settings
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
 __all__ = ["register"]
 
@@ -33,18 +40,18 @@ def _eval(
     run: Annotated[Path | None, typer.Option(help="Score this TREC run instead of the current snapshot.")] = None,
     queries: Annotated[Path | None, typer.Option(help="Other texts for the same query ids.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Weight of meaning against words.", min=0, max=1)] = None,
+    view: Annotated[list[str] | None, typer.Option(help="Which judgements; all views when left out.")] = None,
     per_query: Annotated[Path | None, typer.Option(help="Write a row per query to this TSV file.")] = None,
     as_json: _Json = False,
 ) -> None:
     """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals."""
-    from engine.engine import Engine
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
     from evals.run import make_run, read_run
 
     evalset = load_evalset(data, queries)
-    scored = read_run(run) if run else make_run(Engine.open(load_settings(store=store)), evalset.queries, alpha=alpha)
-    report = evaluate(scored, evalset)
+    scored = read_run(run) if run else make_run(_open(store), evalset.queries, alpha=alpha)
+    report = evaluate(scored, evalset, views=view or ())
     if per_query:
         write_per_query(report, per_query)
     if as_json:
@@ -61,11 +68,10 @@ def _run(
     alpha: Annotated[float | None, typer.Option(help="Weight of meaning against words.", min=0, max=1)] = None,
 ) -> None:
     """Write a TREC run that any tool can score."""
-    from engine.engine import Engine
     from evals.evalsets import load_queries
     from evals.run import make_run, write_run
 
-    made = make_run(Engine.open(load_settings(store=store)), load_queries(queries), depth=depth, alpha=alpha)
+    made = make_run(_open(store), load_queries(queries), depth=depth, alpha=alpha)
     write_run(made, out)
     typer.echo(f"{sum(len(r) for r in made.rankings.values())} hits for {len(made.rankings)} queries written to {out}.")
 
@@ -96,14 +102,22 @@ def _suite(
     as_json: _Json = False,
 ) -> None:
     """Measure a behaviour on queries made from the catalogue itself."""
-    from engine.engine import Engine
     from evals.suites import code_suite, render, score_suite
 
     if name != "codes":
         raise EvaluationError(f"There is no suite {name!r}. Known: codes.")
-    engine = Engine.open(load_settings(store=store))
+    engine = _open(store)
     report = score_suite(engine, code_suite(engine.products(), n))
     if as_json:
         typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         render(report, Console(highlight=False))
+
+
+def _open(store: Path | None) -> Engine:
+    from engine.engine import Engine
+
+    engine = Engine.open(load_settings(store=store))
+    said = f"Searching snapshot {engine.snapshot_id}: {engine.product_count} products, {engine.model_name}."
+    Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
+    return engine

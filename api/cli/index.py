@@ -1,20 +1,30 @@
-"""``daogou index``: a feed in, a published snapshot out."""
+"""``daogou index``: a feed in, a published snapshot out.
+
+Draws the progress on stderr and prints the report on stdout. Knows nothing of how a feed is read or a snapshot built.
+"""
 
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from engine.settings import load_settings
-from indexer.reindex import IndexReport, NullProgress, reindex
+
+if TYPE_CHECKING:
+    from indexer.reindex import IndexReport
 
 __all__ = ["register"]
+
+_COLUMNS_SHOWN = 12
+_REJECTS_SHOWN = 5
 
 
 class _Bars:
@@ -69,6 +79,8 @@ def _index(
     quiet: Annotated[bool, typer.Option(help="Draw no progress.")] = False,
 ) -> None:
     """Index a product feed and publish it; what has not changed is not embedded again."""
+    from indexer.reindex import NullProgress, reindex
+
     settings = load_settings(store=store, model=model, default_currency=currency)
     console = Console(stderr=True, highlight=False)
     if quiet:
@@ -84,27 +96,45 @@ def _index(
 
 
 def _show(report: IndexReport, console: Console) -> None:
-    console.print(f"Recognised as {report.format} ({report.encoding or 'binary'}). Columns:", markup=False)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("in the feed")
-    table.add_column("here")
-    named = [(raw, name) for raw, name in report.mapping.items() if not name.startswith("attributes.")]
-    kept = [(raw, name) for raw, name in report.mapping.items() if name.startswith("attributes.")]
-    for raw, name in [*named, *kept[:12]]:
-        table.add_row(raw, name)
-    console.print(table)
-    if len(kept) > 12:
-        console.print(f"… and {len(kept) - 12} more columns kept as attributes (all of them with --json).")
-    refused = sum(report.rejected.values())
-    console.print(f"{report.rows} rows, {report.products} products, {refused} rejected.")
-    for reason, count in report.rejected.items():
-        console.print(f"  {count:6d}  {reason}", markup=False)
-    if report.rejects_file:
-        console.print(f"  Each with its line and reason in {report.rejects_file}", markup=False)
+    _show_mapping(report, console)
+    _show_rejected(report, console)
     if report.repairs:
         console.print("Repaired: " + ", ".join(f"{n} × {name}" for name, n in report.repairs.items()), markup=False)
     console.print(
         f"{report.embedded} embedded with {report.model}, {report.reused} taken over, {report.removed} removed. "
         f"Index recall@10 {report.recall:.3f}.", markup=False
     )  # fmt: skip
-    console.print(f"Published {report.snapshot} in {report.seconds:.1f} s.", markup=False)
+    if report.snapshot == report.previous:
+        console.print(f"Nothing changed: {report.snapshot} keeps serving. {report.seconds:.1f} s.", markup=False)
+    else:
+        console.print(f"Published {report.snapshot} in {report.seconds:.1f} s.", markup=False)
+
+
+def _show_mapping(report: IndexReport, console: Console) -> None:
+    """Print what the feed was taken for and where its columns go."""
+    console.print(f"Recognised as {report.format} ({report.encoding or 'binary'}). Columns:", markup=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("in the feed")
+    table.add_column("here")
+    named = [(raw, name) for raw, name in report.mapping.items() if not name.startswith("attributes.")]
+    kept = [(raw, name) for raw, name in report.mapping.items() if name.startswith("attributes.")]
+    for raw, name in [*named, *kept[:_COLUMNS_SHOWN]]:
+        table.add_row(Text(raw), Text(name))
+    console.print(table)
+    if len(kept) > _COLUMNS_SHOWN:
+        console.print(f"… and {len(kept) - _COLUMNS_SHOWN} more columns kept as attributes (all of them with --json).")
+
+
+def _show_rejected(report: IndexReport, console: Console) -> None:
+    """Print how many rows were rejected for which reason, and the first of them."""
+    refused = sum(report.rejected.values())
+    console.print(f"{report.rows} rows, {report.products} products, {refused} rejected.")
+    for reason, count in report.rejected.items():
+        console.print(f"  {count:6d}  {reason}", markup=False)
+    if not report.rejects_file:
+        return
+    with Path(report.rejects_file).open(encoding="utf-8") as rows:
+        for row in islice(rows, 1, 1 + _REJECTS_SHOWN):
+            line, product_id, _, detail = [*row.rstrip("\n").split("\t"), "", "", ""][:4]
+            console.print(f"  line {line}, {product_id or 'no id'}: {detail}", markup=False, soft_wrap=True)
+    console.print(f"  Each with its line and reason in {report.rejects_file}", markup=False, soft_wrap=True)

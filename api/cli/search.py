@@ -1,18 +1,28 @@
-"""``daogou search`` and ``daogou serve``: the engine on the terminal, and over HTTP."""
+"""``daogou search`` and ``daogou serve``: the engine on the terminal, and over HTTP.
+
+Prints what was understood, the hits with their matches in bold, and each claim with the fields it cites. Knows nothing
+of how anything is found.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from engine.errors import RequestError
 from engine.schema import Claim, ExplainRequest, Highlight, Hit, Money, SearchRequest, SearchResponse
 from engine.settings import load_settings
 
 __all__ = ["register"]
+
+_EXPLAINED = 10
+"""Products explained at a time; ``ExplainRequest`` takes no more."""
 
 
 def register(app: typer.Typer) -> None:
@@ -34,21 +44,23 @@ def _search(
     """Search the current snapshot."""
     from engine.engine import Engine
 
+    try:
+        request = SearchRequest(q=query, filter_by=filter_by, sort_by=sort_by, facet_by=facet_by, per_page=per_page)
+    except ValidationError as error:
+        raise RequestError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()) + ".") from error
     engine = Engine.open(load_settings(store=store))
-    response = engine.search(
-        SearchRequest(q=query, filter_by=filter_by, sort_by=sort_by, facet_by=facet_by, per_page=per_page)
-    )
-    if as_json:
-        typer.echo(response.model_dump_json())
-        return
-    console = Console(highlight=False)
+    response = engine.search(request)
     claims: dict[str, list[Claim]] = {}
     if explain and response.hits:
-        ids = [str(h.document["id"]) for h in response.hits[:10]]
+        ids = [str(h.document["id"]) for h in response.hits[:_EXPLAINED]]
         for item in engine.explain(ExplainRequest(q=query, ids=ids)):
             if isinstance(item, Claim):
                 claims.setdefault(item.product_id, []).append(item)
-    _show(response, claims, console)
+    if as_json:
+        said = [claim.model_dump(mode="json") for of_product in claims.values() for claim in of_product]
+        typer.echo(json.dumps(response.model_dump(mode="json") | ({"claims": said} if explain else {}), ensure_ascii=False))
+        return
+    _show(response, claims, Console(highlight=False))
 
 
 def _show(response: SearchResponse, claims: dict[str, list[Claim]], console: Console) -> None:
@@ -56,12 +68,15 @@ def _show(response: SearchResponse, claims: dict[str, list[Claim]], console: Con
         meaning = u.filter or "leave out " + ", ".join(u.terms)
         console.print(Text.assemble("understood  ", (u.text, "bold"), f"  →  {meaning}"))
     more = "at least " if response.found_relation == "gte" else ""
+    if response.applied.relaxed:
+        console.print("no product has all the words, so these have some of them")
     console.print(f"{more}{response.found} found in {response.search_time_ms:.1f} ms, snapshot {response.snapshot}\n")
     for place, hit in enumerate(response.hits, 1):
-        console.print(Text.assemble(f"{place:3d}. ", _marked(hit), f"  {_price(hit)}"))
+        about = "  ".join(filter(None, (_price(hit), str(hit.document.get("brand", "")))))
+        console.print(Text.assemble(f"{place:3d}. ", _marked(hit), f"  {about}"), soft_wrap=True)
         for claim in claims.get(str(hit.document["id"]), []):
             cited = ", ".join(dict.fromkeys(f"{c.field}: {c.value[:40]}" for c in claim.citations))
-            console.print(Text.assemble("     ", claim.text, (f"  [{cited}]", "dim")))
+            console.print(Text.assemble("     ", claim.text, (f"\n     [{cited}]" if cited else "", "dim")), soft_wrap=True)
     for facet in response.facet_counts:
         shown = ", ".join(f"{c.value} {c.count}" for c in facet.counts[:8])
         shown += "".join(f" {s.min:g}–{s.max:g} {s.unit}" for s in facet.stats)

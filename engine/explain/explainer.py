@@ -117,9 +117,9 @@ class Explainer:
         evidence = [gather_evidence(need, product) for product in products]
         if isinstance(self._generator, TemplateGenerator):
             said = 0
-            for claim in self._fill(need, evidence):
+            for true in self._fill(need, evidence):
                 said += 1
-                yield claim
+                yield true
             yield Done(self._template.name, said, 0, 0, {}, "")
             return
         tally = _Tally({p.id: p for p in products})

@@ -22,7 +22,9 @@ _EN = re.compile(
 )
 _ZH = re.compile(r"(?:不要带|不要|不含|不带|不想要|不是|别要|除了|排除)(?P<what>[^\s,，。;；、]{1,8})")
 _EN_END = re.compile(
-    r"\s+(?:for|with|and|or|in|on|under|over|below|above|from|to|that|which|but|at|between|about|around|without|not|no|except)\b.*", re.I
+    r"\s+(?:for|with|and|or|in|on|under|over|below|above|from|to|that|which|but|at|between|about|around"
+    r"|without|not|no|except)\b.*",
+    re.IGNORECASE,
 )
 _EN_NEVER = frozenset({"more", "less", "only", "just", "too", "very", "sure", "need", "than"})
 _ZH_END = re.compile(r"(?:的话|的|款|材质|牌子|和).*$")
