@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SERVE ?= 1
 PORT ?= 8080
 STORE ?= .demo/store
-ICECAT ?= ../shared/data/icecat/products.jsonl.gz
+FEED ?=
 
 .PHONY: demo test lint types bench clean browser
 
@@ -45,7 +45,7 @@ types: $(VENV)/tested
 	$(BIN)/mypy
 
 bench: $(VENV)/tested browser
-	$(BIN)/python -m benchmarks.bench_service --feed $(ICECAT)
+	$(BIN)/python -m benchmarks.bench_service $(if $(FEED),--feed $(FEED))
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

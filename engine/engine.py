@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from engine.encoder import CachingEncoder, Encoder, open_encoder
 from engine.errors import FilterError
@@ -53,6 +54,7 @@ __all__ = ["Engine"]
 
 _CACHED_QUERIES = 10_000
 _FEEDBACK_PRODUCTS = 3
+_HITS = TypeAdapter(list[Hit])
 
 
 class Engine:
@@ -229,15 +231,14 @@ class Engine:
         for place in range(first, min(first + count, len(ranking.rows))):
             document = self._documents.document(int(ranking.rows[place]))
             semantic = float(ranking.semantic[place])
-            scores = Scores.model_construct(
-                fused=round(float(ranking.fused[place]), 6),
-                lexical=round(float(ranking.lexical[place]), 4),
-                semantic=None if np.isnan(semantic) else round(semantic, 4),
-                code=bool(ranking.code[place]),
-            )
-            marks = highlighter.highlight(document)
-            hits.append(Hit.model_construct(document=document, highlight=marks, scores=scores))
-        return hits
+            scores = {
+                "fused": round(float(ranking.fused[place]), 6),
+                "lexical": round(float(ranking.lexical[place]), 4),
+                "semantic": None if semantic != semantic else round(semantic, 4),
+                "code": bool(ranking.code[place]),
+            }
+            hits.append({"document": document, "highlight": highlighter.highlight(document), "scores": scores})
+        return _HITS.validate_python(hits)
 
     def _facets(self, request: SearchRequest, found: MatchSet) -> list[Facet]:
         if not request.facet_by:

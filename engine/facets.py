@@ -6,12 +6,14 @@ counts, ``other`` and ``missing`` add up to the total. Knows nothing of how the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.index.filters import quote
 from engine.index.table import Column, Table
-from engine.schema import Facet, FacetCount, FacetStats
+from engine.schema import Facet
 
 __all__ = ["count_facets"]
 
@@ -35,7 +37,7 @@ def count_facets(table: Table, mask: NDArray[np.bool_], names: str, most_values:
 
 def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int, most: int) -> Facet:
     counts: list[tuple[str, int]] = []
-    stats: list[FacetStats] = []
+    stats: list[dict[str, Any]] = []
     having = np.zeros(len(mask), bool)
     for column in columns:
         hit = mask[column.rows]
@@ -46,12 +48,12 @@ def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int
         elif hit.any():
             numbers = column.numbers[hit]
             low, high = float(numbers.min()), float(numbers.max())
-            stats.append(FacetStats.model_construct(unit=column.unit.strip("#"), min=low, max=high, count=len(numbers)))
+            stats.append({"unit": column.unit.strip("#"), "min": low, "max": high, "count": len(numbers)})
     counts.sort(key=lambda c: (-c[1], c[0]))
-    head = [FacetCount.model_construct(value=v, count=c, filter=f"{quote_field(name)}:={quote(v)}") for v, c in counts[:most]]
+    head = [{"value": v, "count": c, "filter": f"{quote_field(name)}:={quote(v)}"} for v, c in counts[:most]]
     other = sum(c for _, c in counts[most:])
     missing = found - int(np.count_nonzero(having))
-    return Facet.model_construct(field=name, counts=head, stats=stats, other=other, missing=missing)
+    return Facet.model_validate({"field": name, "counts": head, "stats": stats, "other": other, "missing": missing})
 
 
 def quote_field(name: str) -> str:

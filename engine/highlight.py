@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 from engine.language import Word, fold, is_stop, terms
-from engine.schema import Highlight
 
 __all__ = ["Highlighter"]
 
@@ -35,22 +34,28 @@ class Highlighter:
         content = [w for w in found if not is_stop(w)] or list(found)
         self._latin = frozenset(t.text for t in terms([w for w in content if not w.han]) if t.cover >= 0.5)
         han = {t.text for w in content if w.han for t in terms([w]) if len(t.text) > 1 or t.cover == 1.0}
+        # Stemming keeps the first letters, so a text without any of these has no match and need not be cut.
+        self._starts = {form[: max(2, min(4, len(form) - 1))] if len(form) > 2 else form for form in self._latin}
         self._han = sorted(han, key=lambda t: (-len(t), t))
 
-    def highlight(self, document: dict[str, Any]) -> dict[str, Highlight]:
-        """Return what matches in the title, brand and description of a document."""
+    def highlight(self, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return what matches in the title, brand and description of a document, as values of ``Highlight``.
+
+        The caller makes all hits of a page in one go: building models one by one costs more than finding the words.
+        """
         out = {}
         for name in ("title", "brand", "description"):
             text = document.get(name, "")[:_READ]
             if text and (spans := self._spans(text)):
                 whole = name != "description" or len(text) <= _SNIPPET
-                # Built from spans just computed, so nothing is left to validate.
-                out[name] = Highlight.model_construct(snippet=text, spans=spans) if whole else _around(text, spans)
+                out[name] = {"snippet": text, "spans": spans} if whole else _around(text, spans)
         return out
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         folded, places = fold(text)
-        found = [m.span() for m in _RUN.finditer(folded) if not self._latin.isdisjoint(_forms(m.group()))] if self._latin else []
+        found: list[tuple[int, int]] = []
+        if any(start in folded for start in self._starts):
+            found = [m.span() for m in _RUN.finditer(folded) if not self._latin.isdisjoint(_forms(m.group()))]
         if self._han and _HAN.search(folded):
             found += [(at, at + len(t)) for t in self._han for at in _occurrences(folded, t)]
             found.sort()
@@ -71,7 +76,7 @@ def _occurrences(text: str, part: str) -> Iterator[int]:
         at = text.find(part, at + 1)
 
 
-def _around(text: str, spans: list[tuple[int, int]]) -> Highlight:
+def _around(text: str, spans: list[tuple[int, int]]) -> dict[str, Any]:
     """Return the part of a long text around its first match, cut at spaces where there are some."""
     start = max(0, spans[0][0] - _SNIPPET // 4)
     if start and (space := text.find(" ", start, spans[0][0])) >= 0:
@@ -82,4 +87,4 @@ def _around(text: str, spans: list[tuple[int, int]]) -> Highlight:
     head, tail = "…" * (start > 0), "…" * (end < len(text))
     kept = [(max(s, start), min(e, end)) for s, e in spans if s < end and e > start]
     shift = len(head) - start
-    return Highlight.model_construct(snippet=head + text[start:end] + tail, spans=[(s + shift, e + shift) for s, e in kept])
+    return {"snippet": head + text[start:end] + tail, "spans": [(s + shift, e + shift) for s, e in kept]}

@@ -42,7 +42,7 @@ def rank(
     semantic = _semantic(candidates, rows, lexical, vector, index)
     words = _scaled(lexical, candidates.lexical.score[candidates.lexical.score > 0])
     meaning = np.nan_to_num(_scaled(semantic, candidates.dense.scores))
-    code = np.isin(rows, candidates.codes)
+    code = np.isin(rows, candidates.codes) if candidates.codes.size else np.zeros(len(rows), bool)
     fused = (np.float32(1 - alpha) * words + np.float32(alpha) * meaning + 2 * code).astype(np.float32)
     order = np.lexsort((rows, -fused))
     return Ranking(rows[order], fused[order], lexical[order], semantic[order], code[order])

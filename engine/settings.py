@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         0.4, ge=0, le=1, description="The same where the model does not know the query's language and words are all."
     )
     min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine a match by meaning has; 0 measures it.")
-    depth: int = Field(400, ge=10, le=100_000, description="Most products found by meaning alone.")
+    depth: int = Field(300, ge=10, le=100_000, description="Most products found by meaning alone.")
     exchange_rates: dict[str, float] = Field(
         {}, description="Value of one unit of each currency in a common one; lets price limits cross currencies."
     )

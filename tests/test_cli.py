@@ -16,10 +16,11 @@ from shop import random_products, write_feed
 ROOT = Path(__file__).parent.parent
 
 
-def daogou(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def daogou(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     code = "from api.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "160", **env}
-    return subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +65,11 @@ def test_search_shows_what_was_understood(store: Path) -> None:
     ],
 )
 def test_errors_are_sentences_with_exit_codes(store: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
-    done = daogou(*arguments, DAOGOU_STORE=str(store), DAOGOU_CONFIG=str(tmp_path / "none.toml"))
+    done = daogou(*arguments, cwd=tmp_path, DAOGOU_STORE=str(store), DAOGOU_CONFIG=str(tmp_path / "none.toml"))
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bad_setting_is_named() -> None:
@@ -100,3 +102,102 @@ def test_help_lists_commands_and_exit_codes() -> None:
     text = daogou("--help").stdout
     for word in ("index", "search", "serve", "eval", "compare", "rollback", "doctor", "Exit codes"):
         assert word in text
+
+
+def test_rejected_rows_are_shown_with_line_and_reason(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.tsv"
+    feed.write_text("id\ttitle\tprice\nA1\tRed tent\t10.00 USD\nA2\t\t5.00 USD\nA3\tBlue [bold]tent[/bold]\t7.00 USD\n", "utf-8")
+    done = daogou("index", str(feed), "--store", str(tmp_path / "s"), "--model", "hashing", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "3 rows, 2 products, 1 rejected" in done.stdout
+    assert re.search(r"line 3, A2: .*title", done.stdout)
+    assert (tmp_path / "s" / "rejects").is_dir()
+    assert done.stderr == ""
+    shown = daogou("search", "blue tent", "--store", str(tmp_path / "s"))
+    assert re.search(r"7\.00 USD", shown.stdout)
+    again = daogou("index", str(feed), "--store", str(tmp_path / "s"), "--model", "hashing", "--quiet")
+    assert "Nothing changed" in again.stdout
+
+
+def test_snapshots_are_listed_and_gone_back_to(tmp_path: Path) -> None:
+    made: list[str] = []
+    for n in (20, 22):
+        feed = write_feed(random_products(n), tmp_path / "feed.jsonl")
+        done = daogou("index", str(feed), "--store", str(tmp_path / "s"), "--model", "hashing", "--quiet", "--json")
+        made.append(json.loads(done.stdout)["snapshot"])
+    listed = json.loads(daogou("snapshots", "--store", str(tmp_path / "s"), "--json").stdout)
+    assert [(row["id"], row["products"], row["current"]) for row in listed] == [(made[0], 20, False), (made[1], 22, True)]
+    back = daogou("rollback", "--store", str(tmp_path / "s"))
+    assert back.returncode == 0, back.stderr
+    assert made[0] in back.stdout
+    assert f"→ {made[0]}" in daogou("snapshots", "--store", str(tmp_path / "s")).stdout
+    assert daogou("rollback", "--store", str(tmp_path / "s"), "--to", "never-made").returncode == 6
+
+    (tmp_path / "s" / "CURRENT").write_text("../../etc")
+    assert "daogou rollback" in daogou("search", "tent", "--store", str(tmp_path / "s")).stderr
+    assert made[1] in daogou("snapshots", "--store", str(tmp_path / "s")).stdout
+    mended = daogou("rollback", "--store", str(tmp_path / "s"))
+    assert mended.returncode == 0, mended.stderr
+    assert f"Serving {made[1]} again, instead of nothing." in mended.stdout
+
+
+def test_explanations_are_in_the_json_too(store: Path) -> None:
+    done = daogou("search", "waterproof jacket", "--store", str(store), "--json", "--explain", "--per-page", "2")
+    answer = json.loads(done.stdout)
+    assert answer["claims"]
+    assert {claim["product_id"] for claim in answer["claims"]} <= {hit["document"]["id"] for hit in answer["hits"]}
+    assert all(claim["citations"] for claim in answer["claims"])
+
+
+def test_an_endless_query_is_a_sentence(store: Path) -> None:
+    done = daogou("search", "tent " * 400, "--store", str(store))
+    assert done.returncode == 2
+    assert "512 characters" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def run_failing(error: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``daogou doctor`` with the opening of the store replaced by an error."""
+    code = (
+        "import api.cli.doctor as d\n"
+        f"def fail(*_): raise {error}\n"
+        "d.open_snapshot = fail\n"
+        "from api.cli import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+    command = [sys.executable, "-c", code, *arguments, "doctor"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        ("ZeroDivisionError('by [red]zero')", 1, "mistake in it: ZeroDivisionError: by [red]zero"),
+        ("PermissionError(13, 'Permission denied', 'CURRENT')", 1, "The system refused: Permission denied (CURRENT)."),
+        ("KeyboardInterrupt()", 130, "Interrupted."),
+    ],
+)
+def test_what_nobody_expected_is_a_sentence_too(error: str, code: int, sentence: str) -> None:
+    done = run_failing(error)
+    assert done.returncode == code
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_where_it_happened() -> None:
+    done = run_failing("ZeroDivisionError('by zero')", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "open_snapshot" in done.stderr
+
+
+def test_eval_says_what_it_searched_and_keeps_to_the_view(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "queries.tsv").write_text("q1\twaterproof jacket\n", "utf-8")
+    (tmp_path / "qrels.txt").write_text("q1 0 P00001 3\n")
+    done = daogou("eval", "--data", str(tmp_path), "--store", str(store), "--view", "judged", "--json")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Searching snapshot \S+: 6\d products, hashing", done.stderr)
+    assert "judged-condensed" not in done.stdout
+    wrong = daogou("eval", "--data", str(tmp_path), "--store", str(store), "--view", "sideways")
+    assert wrong.returncode == 8
+    assert "judged-condensed" in wrong.stderr

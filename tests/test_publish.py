@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -13,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from engine.engine import Engine
-from engine.errors import LockedError, SnapshotError
+from engine.errors import GateError, LockedError, SnapshotError
 from engine.index.snapshot import current_id, list_snapshots, open_snapshot
 from engine.schema import SearchRequest
-from indexer.publish import rollback, writer_lock
+from indexer.publish import new_id, prune, rollback, writer_lock
 from indexer.reindex import reindex
 from shop import random_products, toy_settings, write_feed
 
@@ -158,3 +160,79 @@ def test_the_pointer_must_name_a_snapshot(tmp_path: Path) -> None:
     (tmp_path / "CURRENT").write_text("../../etc")
     with pytest.raises(SnapshotError, match="names no snapshot"):
         open_snapshot(tmp_path)
+
+
+def test_an_id_is_greater_than_all_before_even_if_the_clock_was_put_back(tmp_path: Path) -> None:
+    names: list[str] = []
+    for name in ["29990101T000000Z-abcdef", *[""] * 12]:
+        names.append(name or new_id(tmp_path, {"a": {"sha256": str(len(names))}}))
+        folder = tmp_path / "snapshots" / names[-1]
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    assert names == sorted(set(names))
+    assert all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", name) for name in names)
+
+
+def test_rollback_mends_a_damaged_pointer(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    made = [reindex(write_feed(random_products(9 + i), tmp_path / "f.jsonl"), toy_settings(store)).snapshot for i in range(2)]
+    (store / "CURRENT").write_text("\x00\x00\x00")
+    assert rollback(store) == current_id(store) == made[1]
+    (store / "CURRENT").unlink()
+    assert rollback(store, made[0]) == current_id(store) == made[0]
+
+
+def test_rollback_refuses_a_damaged_snapshot_and_other_folders(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    made = [reindex(write_feed(random_products(9 + i), tmp_path / "f.jsonl"), toy_settings(store)).snapshot for i in range(3)]
+    (store / "snapshots" / made[1] / "prefix" / "keys.txt").write_bytes(b"flipped")
+    with pytest.raises(SnapshotError, match=rf"{made[2]} keeps serving.*keys\.txt.*{made[0]}"):
+        rollback(store)
+    for name in ("../snapshots/" + made[0], "/etc", ".", "CURRENT"):
+        with pytest.raises(SnapshotError, match="There is no snapshot at"):
+            rollback(store, name)
+    assert current_id(store) == made[2]
+    assert rollback(store, made[0]) == made[0]
+
+
+def test_pruning_keeps_what_serves_and_what_served_before(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    settings = toy_settings(store, keep_snapshots=5)
+    made = [reindex(write_feed(random_products(9 + i), tmp_path / "f.jsonl"), settings).snapshot for i in range(5)]
+    rollback(store, made[1])
+    prune(store, 2, made[0])
+    assert list_snapshots(store) == made[:2]
+    prune(store, 1)
+    assert list_snapshots(store) == [made[1]] == [current_id(store)]
+
+
+def test_encoders_no_snapshot_has_are_removed_and_the_others_shared(tmp_path: Path) -> None:
+    store, feed = tmp_path / "store", write_feed(random_products(9), tmp_path / "f.jsonl")
+    first = toy_settings(store, keep_snapshots=2)
+    reindex(feed, first)
+    for size, left in ((32, 2), (48, 2)):
+        reindex(feed, first.model_copy(update={"model": f"hashing:{size}"}))
+        assert len(list((store / "encoders").glob("*/encoder.json"))) == left
+    card = open_snapshot(store).file("encoder/encoder.json")
+    assert any(card.samefile(shared) for shared in (store / "encoders").glob("*/encoder.json"))
+
+
+def test_a_pointer_that_cannot_be_moved_leaves_the_old_snapshot_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    first = reindex(write_feed(random_products(9), tmp_path / "f.jsonl"), toy_settings(store)).snapshot
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("indexer.publish.replace_text", full)
+    with pytest.raises(GateError, match=r"is full.*Nothing was published\."):
+        reindex(write_feed(random_products(12), tmp_path / "f.jsonl"), toy_settings(store))
+    assert list_snapshots(store) == [first] == [current_id(store)]
+
+
+def test_rollback_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match="There is no store at"):
+        rollback(tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()

@@ -28,7 +28,8 @@ _HEAD = """# Settings
 
 Arguments go first, then `DAOGOU_…` environment variables, then the TOML file that `DAOGOU_CONFIG` names (`daogou.toml`
 in the working directory by default), then the defaults below. Lists and tables are JSON in the environment:
-`DAOGOU_SEMANTIC_LANGUAGES='["en","zh"]'`. `daogou doctor` prints the values in force and where each came from.
+`DAOGOU_SEMANTIC_LANGUAGES='["en","zh"]'`. A list replaces one that comes later, a table is merged with it key by key.
+`daogou doctor` prints the values in force and where each came from.
 
 This page is written by `daogou doctor --markdown`.
 

@@ -99,11 +99,13 @@ def _show(report: IndexReport, console: Console) -> None:
     _show_mapping(report, console)
     _show_rejected(report, console)
     if report.repairs:
-        console.print("Repaired: " + ", ".join(f"{n} × {name}" for name, n in report.repairs.items()), markup=False)
+        console.print("Repaired: " + ", ".join(f"{n} × {name}" for name, n in report.repairs.items()), soft_wrap=True)
     console.print(
         f"{report.embedded} embedded with {report.model}, {report.reused} taken over, {report.removed} removed. "
-        f"Index recall@10 {report.recall:.3f}.", markup=False
-    )  # fmt: skip
+        f"Index recall@10 {report.recall:.3f}.",
+        markup=False,
+        soft_wrap=True,
+    )
     if report.snapshot == report.previous:
         console.print(f"Nothing changed: {report.snapshot} keeps serving. {report.seconds:.1f} s.", markup=False)
     else:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from engine.errors import SnapshotError
 from engine.index.snapshot import current_id, list_snapshots, read_manifest
 from engine.settings import load_settings
 
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def _snapshots(store: _Store = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """List the snapshots that are kept, the serving one marked."""
     where = Path(load_settings(store=store).store)
-    current = current_id(where)
+    current = _pointed_at(where)
     found = [read_manifest(where / "snapshots" / name) for name in list_snapshots(where)]
     if as_json:
         rows = [{"id": m.id, "products": m.products, "model": m.model, "current": m.id == current} for m in found]
@@ -42,5 +43,15 @@ def _rollback(store: _Store = None, to: Annotated[str, typer.Option(help="Snapsh
     from indexer.publish import rollback
 
     where = Path(load_settings(store=store).store)
-    before = current_id(where)
-    typer.echo(f"Serving {rollback(where, to)} again, instead of {before}.")
+    if not list_snapshots(where):  # asked before the lock, which would make the folder
+        raise SnapshotError(f"There is no snapshot in {where} to go back to. Check --store, or index a feed.")
+    before = _pointed_at(where)
+    typer.echo(f"Serving {rollback(where, to)} again, instead of {before or 'nothing'}.")
+
+
+def _pointed_at(store: Path) -> str:
+    """Return the serving snapshot, or ``""`` where the pointer is damaged: these commands are how it is mended."""
+    try:
+        return current_id(store)
+    except SnapshotError:
+        return ""
