@@ -19,9 +19,8 @@ import numpy as np
 from engine.language import Word, normalize_code
 from engine.schema import Product
 
-__all__ = ["FILES", "CodeIndex", "CodeMatch", "codes_of", "save_codes"]
+__all__ = ["CodeIndex", "CodeMatch", "codes_of", "save_codes"]
 
-FILES = ("codes.txt", "rows.npy")
 _MOST_WORDS = 6
 
 

@@ -17,9 +17,8 @@ import orjson
 from engine.errors import NotFoundError
 from engine.schema import Product
 
-__all__ = ["FILES", "Documents", "DocumentsBuilder"]
+__all__ = ["Documents", "DocumentsBuilder"]
 
-FILES = ("documents.jsonl", "offsets.npy", "ids.txt")
 
 
 class DocumentsBuilder:

@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 from engine.errors import SnapshotError
 from engine.index.vectors import ExactVectors, Neighbours, order_by_score
 
-__all__ = ["FILES", "FaissVectors", "factory_for", "measure_recall", "save_vectors"]
+__all__ = ["FaissVectors", "factory_for", "save_vectors"]
 
-FILES = ("vectors.npy", "index.faiss")
 SMALL, LARGE = 8_192, 262_144
 GATHER_SHARE = 0.05
 """Below this share of allowed rows, gathering them beats scanning all with a bitmap (measured near 5 %)."""
@@ -132,14 +131,3 @@ class FaissVectors:
             parameters = _PARAMETERS.SearchParameters(sel=selector)
         scores, rows = self._scan.search(query[None], k, params=parameters)
         return order_by_score(rows[0], scores[0], k)
-
-
-def measure_recall(index: FaissVectors, queries: NDArray[np.float32], k: int = 10) -> float:
-    """Return the share of the true ``k`` nearest rows that the index finds, over ``queries`` float32 ``(m, d)``."""
-    if index.size == 0 or len(queries) == 0:
-        return 1.0
-    oracle = ExactVectors(index.vectors(np.arange(index.size)))
-    shares = [
-        len(np.intersect1d(index.search(q, k).rows, oracle.search(q, k).rows)) / min(k, index.size) for q in queries
-    ]
-    return float(np.mean(shares))

@@ -28,11 +28,10 @@ from numpy.typing import NDArray
 from engine.language import Term, Word, is_stop, terms, words
 from engine.text import FIELDS
 
-__all__ = ["FILES", "LexicalBuilder", "LexicalIndex", "LexicalScores"]
+__all__ = ["LexicalBuilder", "LexicalIndex", "LexicalScores"]
 
 K1 = 0.3
 B = 0.6
-FILES = ("terms.txt", "indptr.npy", "rows.npy", "impacts.npy", "affirmed.npy", "idf.npy")
 _AFFIRMING = frozenset({"title", "brand", "category", "attributes"})
 _NEGATION = re.compile(r"(?:\b(?:no|not|non|without|free of|never)[\s-]*|不含|不|无|無|非|免|没有)$", re.IGNORECASE)
 _NEGATED_AFTER = re.compile(r"^[\s-]*free\b", re.IGNORECASE)

@@ -20,9 +20,8 @@ import orjson
 from engine.language import fold, is_stop, words
 from engine.schema import Product, Suggestion
 
-__all__ = ["FILES", "PrefixBuilder", "PrefixIndex"]
+__all__ = ["PrefixBuilder", "PrefixIndex"]
 
-FILES = ("keys.txt", "entries.npy", "entries.jsonl")
 _BOOST = {"category": 1000.0, "brand": 300.0, "phrase": 30.0, "product": 0.0}
 _KEYS_PER_ENTRY = 8
 _SCANNED = 20_000

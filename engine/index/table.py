@@ -29,9 +29,8 @@ from engine.language import fold, words
 from engine.schema import Product, Quantity
 from engine.units import parse_quantity
 
-__all__ = ["FILES", "Column", "Table", "TableBuilder"]
+__all__ = ["Column", "Table", "TableBuilder"]
 
-FILES = ("columns.json", "labels.txt", "rows.npy", "codes.npy", "numbers.npy", "row_indptr.npy", "row_columns.npy")
 _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z°\"″\u4e00-\u9fff]*)\s*")
 
 
