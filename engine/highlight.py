@@ -19,6 +19,7 @@ _SNIPPET = 180
 _READ = 2000
 _RUN = re.compile(r"[^\W_]+(?:[-./+_'’&][^\W_]+)*")
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
 
 
 @lru_cache(maxsize=65_536)
@@ -34,8 +35,9 @@ class Highlighter:
         content = [w for w in found if not is_stop(w)] or list(found)
         self._latin = frozenset(t.text for t in terms([w for w in content if not w.han]) if t.cover >= 0.5)
         han = {t.text for w in content if w.han for t in terms([w]) if len(t.text) > 1 or t.cover == 1.0}
-        # Stemming keeps the first letters, so a text without any of these has no match and need not be cut.
-        self._starts = {form[: max(2, min(4, len(form) - 1))] if len(form) > 2 else form for form in self._latin}
+        # Stemming keeps the first letters, so only words that contain one of these need be cut and compared.
+        starts = {_start(form) for form in self._latin}
+        self._starts = re.compile("|".join(map(re.escape, sorted(starts)))) if starts else None
         self._han = sorted(han, key=lambda t: (-len(t), t))
 
     def highlight(self, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -53,9 +55,7 @@ class Highlighter:
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         folded, places = fold(text)
-        found: list[tuple[int, int]] = []
-        if any(start in folded for start in self._starts):
-            found = [m.span() for m in _RUN.finditer(folded) if not self._latin.isdisjoint(_forms(m.group()))]
+        found = list(self._latin_spans(folded)) if self._starts else []
         if self._han and _HAN.search(folded):
             found += [(at, at + len(t)) for t in self._han for at in _occurrences(folded, t)]
             found.sort()
@@ -67,6 +67,27 @@ class Highlighter:
             else:
                 spans.append((start, end))
         return spans
+
+    def _latin_spans(self, folded: str) -> Iterator[tuple[int, int]]:
+        """Yield the words that share a form with the query, looking only around what such a word must contain."""
+        done = 0
+        for start in self._starts.finditer(folded) if self._starts else ():
+            at = start.start()
+            if at < done:
+                continue
+            for run in _RUN.finditer(folded, max(done, folded.rfind(" ", 0, at) + 1)):
+                if run.start() > at:
+                    break
+                done = run.end()
+                if done > at and not self._latin.isdisjoint(_forms(run.group())):
+                    yield run.span()
+
+
+def _start(form: str) -> str:
+    """Return letters that every way to write a form has, however it is hyphenated and whatever its ending."""
+    piece = _PIECE.match(form)
+    head = piece.group() if piece else form
+    return head[: max(2, min(4, len(head) - 1))]
 
 
 def _occurrences(text: str, part: str) -> Iterator[int]:

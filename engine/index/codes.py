@@ -61,7 +61,7 @@ class CodeIndex:
     def __init__(self, folder: Path) -> None:
         text = (folder / "codes.txt").read_text("utf-8")
         self._codes = text.split("\n") if text else []
-        self._rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
+        self._rows = np.asarray(np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False))
 
     def rows(self, code: str) -> tuple[int, ...]:
         """Return the rows that bear a normalised code, in order."""

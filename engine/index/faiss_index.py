@@ -73,7 +73,7 @@ class FaissVectors:
     """The vectors of a snapshot. Thread-safe for searching, as FAISS's CPU indexes are."""
 
     def __init__(self, folder: Path) -> None:
-        self._half = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
+        self._half = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False))
         self._exact = ExactVectors(self._half)
         n, dimension = self._half.shape
         self._scan = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)

@@ -127,7 +127,7 @@ class LexicalIndex:
         text = (folder / "terms.txt").read_text("utf-8")
         self._ids = {t: i for i, t in enumerate(text.split("\n"))} if text else {}
         self._indptr, self._rows, self._impacts, self._affirmed, self._idf = (
-            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
             for name in ("indptr", "rows", "impacts", "affirmed", "idf")
         )
         self._rarest = float(self._idf.max()) if len(self._idf) else 1.0
