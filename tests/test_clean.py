@@ -500,3 +500,12 @@ def test_ids_survive_spreadsheets() -> None:
 
 def test_parse_price_of_other_kinds_is_bad() -> None:
     assert isinstance(parse_price([], default_currency="USD", max_price=1.0), BadPrice)
+
+
+@pytest.mark.parametrize("tag", ["div", "section", "blockquote", "b", "table", "ul><li"])
+def test_thousands_of_nested_tags_read_as_a_few_do(tag: str) -> None:
+    def nested(times: int) -> str:
+        body = f"<script>x()</script><{tag}>Boot &amp; lace</{tag.split('>')[0]}>"
+        return f"<{tag}>" * times + body + "<p>waterproof</p>" + f"</{tag.split('>')[0]}>" * times
+
+    assert clean_text(nested(60_000)).text == clean_text(nested(3)).text == "Boot & lace waterproof"

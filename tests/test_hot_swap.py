@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -16,6 +12,7 @@ import pytest
 
 from engine.schema import Money
 from indexer.reindex import reindex
+from serving import real_server
 from shop import random_products, toy_settings, write_feed
 
 PUBLISHES = 50
@@ -31,22 +28,9 @@ def test_searches_across_fifty_publishes(tmp_path: Path) -> None:
         return reindex(write_feed([replace(p, price=Money(amount, "USD")) for p in products], feed), settings).snapshot
 
     prices = {publish(100): 100}
-    env = {
-        **os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "DAOGOU_STORE": str(settings.store),
-        "DAOGOU_PORT": "0", "DAOGOU_RELOAD_INTERVAL_S": "0.05", "DAOGOU_SEMANTIC_LANGUAGES": '["en","zh"]',
-    }  # fmt: skip
-    server = subprocess.Popen([sys.executable, "-m", "api.server"], env=env, stderr=subprocess.PIPE, text=True)
     answers: list[tuple[int, str, set[int]]] = []
     stop = threading.Event()
-    try:
-        assert server.stderr is not None
-        address = ""
-        while not address:
-            line = server.stderr.readline()
-            assert line, "the server ended before it served"
-            found = re.search(r"serving (http://\S+)", line)
-            address = found.group(1) if found else ""
-        threading.Thread(target=lambda: [None for _ in server.stderr or ()], daemon=True).start()
+    with real_server(settings.store, reload_interval_s="0.05", semantic_languages='["en","zh"]') as address:
 
         def search() -> None:
             with httpx.Client(base_url=address, timeout=20) as client:
@@ -60,16 +44,14 @@ def test_searches_across_fifty_publishes(tmp_path: Path) -> None:
         threads = [threading.Thread(target=search) for _ in range(3)]
         for thread in threads:
             thread.start()
-        for turn in range(1, PUBLISHES + 1):
-            prices[publish(100 + turn)] = 100 + turn
-        time.sleep(1)
-        stop.set()
-        for thread in threads:
-            thread.join()
-    finally:
-        stop.set()
-        server.terminate()
-        server.wait(20)
+        try:
+            for turn in range(1, PUBLISHES + 1):
+                prices[publish(100 + turn)] = 100 + turn
+            time.sleep(1)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
     assert {status for status, _, _ in answers} == {200}
     assert all(seen == {prices[snapshot]} for _, snapshot, seen in answers)
     assert len({snapshot for _, snapshot, _ in answers}) > PUBLISHES // 2

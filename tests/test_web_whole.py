@@ -1,0 +1,116 @@
+"""The whole path as a shopper meets it: the demo feed, indexed; a real server process; a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed; install daogou[dev] to test the page")
+
+from playwright.sync_api import Page, expect
+
+from browsing import box, browser_fixture, cards, page_fixture, parameters, troubles_fixture  # noqa: F401
+from engine.settings import load_settings
+from indexer.reindex import reindex
+from serving import ROOT, real_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(name="shop", scope="module")
+def shop_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server over the demo shop, indexed with the bundled model."""
+    store = tmp_path_factory.mktemp("whole") / "store"
+    reindex(ROOT / "examples" / "demo" / "catalogue.tsv", load_settings(store=store))
+    with real_server(store) as address:
+        yield address
+
+
+@pytest.fixture(name="api")
+def api_fixture() -> None:
+    """Nothing is faked here; the page fixture asks for one."""
+
+
+def ask(page: Page, query: str) -> None:
+    box(page).fill(query)
+    box(page).press("Enter")
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#count")).not_to_be_empty()
+
+
+def found(shop: str, **parameters: str) -> int:
+    return int(httpx.get(f"{shop}/v1/search", params=parameters).raise_for_status().json()["found"])
+
+
+def test_a_shopper_finds_narrows_and_asks_why(page: Page, shop: str) -> None:
+    page.goto(shop)
+    box(page).press_sequentially("waterp")
+    expect(page.get_by_role("option").first).to_be_visible()
+    query = "waterproof hiking jacket under $80"
+    ask(page, query)
+    total = found(shop, q=query)
+    assert total > 0
+    expect(page.get_by_role("status")).to_contain_text(str(total))
+    assert parameters(page)["q"] == [query]
+    expect(cards(page).first.locator("mark").first).to_be_visible()
+    for price in page.locator("article .price").all_inner_texts():
+        for amount in re.findall(r"\$([\d.]+)", price)[:1]:
+            assert float(amount) <= 80
+    chip = page.locator("#chips").get_by_role("button").filter(has_text="80")
+    chip.click()
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#chips").get_by_role("button").filter(has_text="80")).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_role("status")).to_contain_text(str(total))
+    cards(page).first.get_by_role("button", name="Why this").click()
+    claim = cards(page).first.locator(".citation dd").first
+    expect(claim).to_be_visible()
+    shown = httpx.get(f"{shop}/v1/search", params={"q": query}).json()["hits"][0]["document"]
+    values = " ".join(str(v) for v in shown.values())
+    cited = claim.inner_text()
+    assert cited in values or re.sub(r"\D", "", cited) in re.sub(r"\D", "", values)
+
+
+def test_a_facet_narrows_to_what_it_counts(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?q=jacket&lang=en")
+    option = page.locator("#filters").get_by_role("checkbox").first
+    option.check()
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    chosen = parameters(page)["f"][0]
+    expect(page.get_by_role("status")).to_contain_text(str(found(shop, q="jacket", filter_by=chosen)))
+    page.reload()
+    expect(page.locator("#filters").get_by_role("checkbox", checked=True)).to_have_count(1)
+
+
+def test_chinese_from_the_query_to_the_explanation(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?lang=zh")
+    page.locator("#q").fill("防水登山外套 500元以内")
+    page.locator("#q").press("Enter")
+    expect(cards(page).first.locator("mark").first).to_be_visible()
+    assert "登山外套" in "".join(cards(page).first.locator("h3").all_inner_texts())
+    cards(page).first.get_by_role("button", name=re.compile("为什么")).click()
+    expect(cards(page).first.locator(".citation dd").first).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+
+
+def test_nothing_found_is_said_and_helped(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?lang=en")
+    ask(page, "KX-99999-ZZ")
+    expect(page.get_by_role("status")).to_contain_text(re.compile("No|0"))
+    page.get_by_role("link", name="See all products").click()
+    expect(box(page)).to_have_value("")
+
+
+def test_orders_in_a_description_change_nothing(page: Page, shop: str) -> None:
+    """A product whose text gives orders to an assistant is explained by its fields like any other."""
+    catalogue = (ROOT / "examples" / "demo" / "catalogue.tsv").read_text("utf-8")
+    orders = [line.split("\t")[0] for line in catalogue.splitlines() if re.search(r"(?i)ignore (?:all )?previous", line)]
+    assert orders
+    with httpx.stream("POST", f"{shop}/v1/explain", json={"q": "best", "ids": orders[:1]}, timeout=20) as answer:
+        text = "".join(answer.iter_text())
+    assert answer.status_code == 200
+    assert "event: claim" in text
+    assert not re.search(r"(?i)ignore (?:all )?previous", text)
