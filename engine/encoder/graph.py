@@ -1,8 +1,9 @@
 """Turn a loaded sentence-transformers model into files that onnxruntime and ``tokenizers`` can serve.
 
 In: a ``SentenceTransformer`` on the CPU. Out: ``model.onnx`` (the token ids of one text to its unit vector), its int8
-copy and ``tokenizer.json``. A graph for one text needs no padding, hence no mask, and a fifth less time than one for
-batches: most of what it leaves out are small steps that compute shapes. Imports torch and onnx only when called. Knows nothing of caches or cards.
+copy and ``tokenizer.json``. A graph for one text needs no padding, hence no mask, and a tenth less time than one for
+batches: most of what it leaves out are small steps that compute shapes. Imports torch and onnx only when called.
+Knows nothing of caches or cards.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ __all__ = ["FaissVectors", "factory_for", "save_vectors"]
 SMALL, LARGE = 8_192, 262_144
 GATHER_SHARE = 0.05
 """Below this share of allowed rows, gathering them beats scanning all with a bitmap (measured near 5 %)."""
-REFINE, REFINED_AT_LEAST = 4, 400
+REFINE, REFINED_AT_LEAST = 2, 400
 """Candidates taken from the compressed vectors for each one returned, and at least."""
 NPROBE = 96
 _PARAMETERS: Any = faiss
