@@ -160,7 +160,7 @@ def test_a_damaged_file_is_refused_before_a_parser_sees_it(copied, monkeypatch, 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 3}, "format 3"),
+        ({"format": 2}, "format 2"),
         ({"dimension": 0}, "dimension"),
         ({"dimension": 100}, "384 numbers, its card says 100"),
         ({"surprise": 1}, "surprise"),

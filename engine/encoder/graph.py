@@ -1,9 +1,7 @@
 """Turn a loaded sentence-transformers model into files that onnxruntime and ``tokenizers`` can serve.
 
-In: a ``SentenceTransformer`` on the CPU. Out: ``model.onnx`` (the token ids of one text to its unit vector), its int8
-copy and ``tokenizer.json``. A graph for one text needs no padding, hence no mask, and a tenth less time than one for
-batches: most of what it leaves out are small steps that compute shapes. Imports torch and onnx only when called.
-Knows nothing of caches or cards.
+In: a ``SentenceTransformer`` on the CPU. Out: ``model.onnx`` (token ids to unit vectors, dynamic batch and length),
+its int8 copy and ``tokenizer.json``. Imports torch and onnx only when called. Knows nothing of caches or cards.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from engine.errors import EncoderError
 __all__ = ["quantise", "write_graph", "write_tokenizer"]
 
 _OPSET = 17
-_PROBE = "a text of several words"
+_PROBE = ("a short text", "a second text of another length, so that one of the two is padded")
 
 
 def write_tokenizer(model: Any, path: Path) -> None:
@@ -41,8 +39,7 @@ def write_tokenizer(model: Any, path: Path) -> None:
 
 
 def write_graph(model: Any, path: Path) -> None:
-    """Export every module of the model, and a final normalisation, as one graph: token ids int64 ``(1, length)`` to
-    a unit vector float32 ``(1, d)``.
+    """Export every module of the model, and a final normalisation, as one graph.
 
     Raises:
         EncoderError: the model needs to know more than the tokens, or torch cannot trace it.
@@ -50,35 +47,31 @@ def write_graph(model: Any, path: Path) -> None:
     import torch
 
     _refuse_unsupported(model)
-    probe = model.tokenizer([_PROBE], return_tensors="pt")
+    probe = model.tokenizer(list(_PROBE), padding=True, truncation=True, return_tensors="pt")
+    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in probe]
+    axes = {name: {0: "batch", 1: "length"} for name in names} | {"embedding": {0: "batch"}}
 
     class Whole(torch.nn.Module):  # type: ignore[misc]
-        """Token ids in, a unit vector out."""
+        """Token ids in, unit vectors out."""
 
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, ids: Any) -> Any:
-            given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-            if "token_type_ids" in probe:
-                given["token_type_ids"] = torch.zeros_like(ids)
-            features = self.model.forward(given)
+        def forward(self, *tensors: Any) -> Any:
+            features = self.model.forward(dict(zip(names, tensors, strict=True)))
             return torch.nn.functional.normalize(features["sentence_embedding"], dim=-1)
 
-    for module in model:
-        if hasattr(module, "auto_model"):
-            module.auto_model.set_attn_implementation("eager")  # fewer steps once exported than torch's own attention
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every Python branch; the parity check judges
             torch.onnx.export(
                 Whole().eval(),
-                (probe["input_ids"],),
+                tuple(probe[name] for name in names),
                 str(path),
-                input_names=["input_ids"],
+                input_names=names,
                 output_names=["embedding"],
-                dynamic_axes={"input_ids": {1: "length"}},
+                dynamic_axes=axes,
                 opset_version=_OPSET,
                 dynamo=False,
             )

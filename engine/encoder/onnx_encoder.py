@@ -47,6 +47,7 @@ class OnnxEncoder:
             )
         except Exception as error:  # both libraries raise bare Exceptions of their own
             raise EncoderError(f"The encoder in {folder} cannot be opened: {error}. Export the model again.") from error
+        self._inputs = {given.name for given in self._session.get_inputs()}
         self._blank = self._tokenizer.token_to_id("[PAD]") or 0
         width = self._run("").shape[-1]
         if width != card.dimension:
@@ -104,7 +105,10 @@ class OnnxEncoder:
         whole = text[: self._card.max_tokens * _CHARS_PER_TOKEN].encode("utf-8", "replace").decode()
         encoding = self._tokenizer.encode(whole)
         ids = np.array([encoding.ids or [self._blank]], dtype=np.int64)
-        vector: Vectors = self._session.run(None, {"input_ids": ids})[0][0]
+        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        if "token_type_ids" in self._inputs:
+            feed["token_type_ids"] = np.array([encoding.type_ids or [0]], dtype=np.int64)
+        vector: Vectors = self._session.run(None, feed)[0][0]
         return vector
 
 
