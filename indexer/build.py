@@ -21,6 +21,7 @@ from engine.index.lexical import LexicalBuilder
 from engine.index.prefix import PrefixBuilder
 from engine.index.table import TableBuilder
 from engine.index.vectors import ExactVectors
+from engine.language import is_stop, words
 from engine.match import background_threshold
 from engine.text import lexical_fields
 from indexer.durable import link_or_copy
@@ -36,12 +37,12 @@ _TIE = 1e-5
 
 def build_files(spool: Spool, folder: Path, advance: Callable[[int], None]) -> dict[str, Any]:
     """Write documents, columns, words, codes, suggestions and content hashes, and return their counts."""
-    documents, table, words, prefix = DocumentsBuilder(folder / "documents"), TableBuilder(), LexicalBuilder(), PrefixBuilder()
+    documents, table, lexical, prefix = DocumentsBuilder(folder / "documents"), TableBuilder(), LexicalBuilder(), PrefixBuilder()
     codes = []
     for product in spool.products(spool.ids):
         documents.add(product)
         table.add(product)
-        words.add(lexical_fields(product))
+        lexical.add(lexical_fields(product))
         prefix.add(product)
         codes.append(codes_of(product))
         advance(1)
@@ -50,7 +51,7 @@ def build_files(spool: Spool, folder: Path, advance: Callable[[int], None]) -> d
     return {
         **documents.save(),
         **table.save(folder / "table"),
-        **words.save(folder / "lexical"),
+        **lexical.save(folder / "lexical"),
         **prefix.save(folder / "prefix"),
         **save_codes(codes, folder / "codes"),
     }
@@ -59,16 +60,26 @@ def build_files(spool: Spool, folder: Path, advance: Callable[[int], None]) -> d
 def build_vectors(spool: Spool, vectors: NDArray[np.float16], encoder: Encoder, folder: Path) -> dict[str, Any]:
     """Write the vectors and their index, and return what was measured on them.
 
-    Beginnings of titles stand in for queries: with them, the index's recall@10 is measured, and how near a product
-    comes to a query by chance.
+    Beginnings of titles stand in for queries when the index's recall@10 is measured, single words of titles when it is
+    measured how near a product comes to a query by chance (see :func:`engine.match.background_threshold`).
     """
     built = save_vectors(vectors, folder / "vectors")
     queries = encoder.encode_queries([" ".join(p.title.split()[:_SAMPLE_WORDS]) for p in spool.spread(_SAMPLE)])
     return {
         "vectors": built,
-        "similarity": round(background_threshold(queries, vectors), 4),
+        "similarity": round(background_threshold(encoder.encode_queries(_title_words(spool)), vectors), 4),
         "recall": round(tied_recall(FaissVectors(folder / "vectors"), queries[:: max(1, len(queries) // _MEASURED)]), 4),
     }
+
+
+def _title_words(spool: Spool) -> list[str]:
+    """Return one word of each of a sample of titles, from the first to the last place in turn."""
+    chosen = []
+    for turn, product in enumerate(spool.spread(_SAMPLE)):
+        carrying = [w for w in words(product.title) if not is_stop(w)]
+        if carrying:
+            chosen.append(carrying[turn % len(carrying)].text)
+    return chosen
 
 
 def link_encoder(exported: Path, folder: Path) -> None:

@@ -18,6 +18,7 @@ from engine.engine import Engine
 from engine.errors import FeedError, GateError
 from engine.index.faiss_index import FaissVectors, save_vectors
 from engine.index.snapshot import current_id, list_snapshots, open_snapshot
+from engine.language import is_stop, words
 from engine.schema import Money, Product, SearchRequest
 from engine.text import content_hash, embedding_text
 from indexer.build import tied_recall
@@ -335,3 +336,14 @@ class Notes:
 
     def note(self, text: str) -> None:
         self.texts.append(text)
+
+
+def test_the_threshold_of_meaning_is_measured_on_single_words(tmp_path: Path) -> None:
+    """Longer pieces of titles come nearer to products than any query: measured on them, the threshold is too high."""
+    settings = toy_settings(tmp_path / "store")
+    reindex(write_feed(random_products(60), tmp_path / "feed.jsonl"), settings)
+    snapshot = open_snapshot(settings.store)
+    vectors = np.load(snapshot.path / "vectors" / "vectors.npy").astype(np.float32)
+    titles = [[w for w in words(p.title) if not is_stop(w)] for p in Engine.open(settings).products()]
+    singles = HashingEncoder().encode_queries([found[i % len(found)].text for i, found in enumerate(titles)])
+    assert snapshot.manifest.report["similarity"] == pytest.approx(np.quantile(singles @ vectors.T, 0.975), abs=1e-3)
