@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from engine.language import Word, fold, is_stop, terms
+from engine.language import PIECE, Word, fold, is_stop, terms
 
 __all__ = ["Highlighter"]
 
@@ -19,7 +19,6 @@ _SNIPPET = 180
 _READ = 2000
 _RUN = re.compile(r"[^\W_]+(?:[-./+_'’&][^\W_]+)*")
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_PIECE = re.compile(r"[^\W\d_]+|\d+")
 
 
 @lru_cache(maxsize=65_536)
@@ -55,7 +54,7 @@ class Highlighter:
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         folded, places = fold(text)
-        found = list(self._latin_spans(folded)) if self._starts else []
+        found = list(self._latin_spans(folded))
         if self._han and _HAN.search(folded):
             found += [(at, at + len(t)) for t in self._han for at in _occurrences(folded, t)]
             found.sort()
@@ -85,7 +84,7 @@ class Highlighter:
 
 def _start(form: str) -> str:
     """Return letters that every way to write a form has, however it is hyphenated and whatever its ending."""
-    piece = _PIECE.match(form)
+    piece = PIECE.match(form)
     head = piece.group() if piece else form
     return head[: max(2, min(4, len(head) - 1))]
 

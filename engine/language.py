@@ -22,7 +22,7 @@ from typing import Literal
 import rjieba
 import Stemmer
 
-__all__ = ["TERMS_VERSION", "Term", "Word", "fold", "is_stop", "language_of", "normalize_code", "terms", "words"]
+__all__ = ["PIECE", "TERMS_VERSION", "Term", "Word", "fold", "is_stop", "language_of", "normalize_code", "terms", "words"]
 
 TERMS_VERSION = 1
 """Changes whenever :func:`terms` would cut a text differently; stored in every snapshot."""
@@ -30,7 +30,8 @@ TERMS_VERSION = 1
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ebef"
 _WORD = re.compile(rf"[{_HAN}]+|\d+(?:[.,]\d+)+(?![\w])|[^\W_{_HAN}]+(?:[-./+_'’&][^\W_{_HAN}]+)*")
 _HAN_RUN = re.compile(rf"[{_HAN}]")
-_PIECE = re.compile(r"[^\W\d_]+|\d+")
+PIECE = re.compile(r"[^\W\d_]+|\d+")
+"""A run of letters or of digits: what a model number falls into, however it is hyphenated."""
 _JOINERS = re.compile(r"[-./+_'’&]")
 
 _STOP_EN = frozenset(
@@ -150,7 +151,7 @@ def _latin_forms(text: str) -> tuple[tuple[str, float], ...]:
     if len(parts) > 1:
         for part in parts:
             forms.setdefault(_stem(part), 1.0 / len(parts))
-    pieces = _PIECE.findall(joined)
+    pieces = PIECE.findall(joined)
     if len(pieces) > 1 and len(joined) <= 24:
         for piece in pieces:
             forms.setdefault(_stem(piece), 1.0 / len(pieces))

@@ -64,19 +64,20 @@ def build_vectors(spool: Spool, vectors: NDArray[np.float16], encoder: Encoder, 
     measured how near a product comes to a query by chance (see :func:`engine.match.background_threshold`).
     """
     built = save_vectors(vectors, folder / "vectors")
-    queries = encoder.encode_queries([" ".join(p.title.split()[:_SAMPLE_WORDS]) for p in spool.spread(_SAMPLE)])
+    titles = [product.title for product in spool.spread(_SAMPLE)]
+    queries = encoder.encode_queries([" ".join(title.split()[:_SAMPLE_WORDS]) for title in titles])
     return {
         "vectors": built,
-        "similarity": round(background_threshold(encoder.encode_queries(_title_words(spool)), vectors), 4),
+        "similarity": round(background_threshold(encoder.encode_queries(_title_words(titles)), vectors), 4),
         "recall": round(tied_recall(FaissVectors(folder / "vectors"), queries[:: max(1, len(queries) // _MEASURED)]), 4),
     }
 
 
-def _title_words(spool: Spool) -> list[str]:
-    """Return one word of each of a sample of titles, from the first to the last place in turn."""
+def _title_words(titles: list[str]) -> list[str]:
+    """Return one word of each title, from the first to the last place in turn."""
     chosen = []
-    for turn, product in enumerate(spool.spread(_SAMPLE)):
-        carrying = [w for w in words(product.title) if not is_stop(w)]
+    for turn, title in enumerate(titles):
+        carrying = [w for w in words(title) if not is_stop(w)]
         if carrying:
             chosen.append(carrying[turn % len(carrying)].text)
     return chosen

@@ -135,10 +135,10 @@ def rollback(store: Path, to: str = "") -> str:
         SnapshotError: there is none to go back to, or it is damaged.
         LockedError: another process is writing.
     """
-    if not store.is_dir():
-        raise SnapshotError(f"There is no store at {store}, so there is no snapshot to go back to.")
-    if not store.is_dir():
-        raise SnapshotError(f"There is no snapshot in {store}: the folder does not exist. Name the store with --store.")
+    if not list_snapshots(store):  # asked before the lock, which would make the folder
+        raise SnapshotError(
+            f"There is no store at {store}, so there is no snapshot to go back to. Check --store, or index a feed."
+        )
     with writer_lock(store):
         current, names = _pointer(store), list_snapshots(store)
         older = [name for name in names if not current or name < current]

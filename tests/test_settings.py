@@ -1,3 +1,5 @@
+"""Every setting is documented where a shop's engineer looks, and comes from where it should."""
+
 from __future__ import annotations
 
 import json

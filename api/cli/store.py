@@ -43,8 +43,6 @@ def _rollback(store: _Store = None, to: Annotated[str, typer.Option(help="Snapsh
     from indexer.publish import rollback
 
     where = Path(load_settings(store=store).store)
-    if not list_snapshots(where):  # asked before the lock, which would make the folder
-        raise SnapshotError(f"There is no snapshot in {where} to go back to. Check --store, or index a feed.")
     before = _pointed_at(where)
     typer.echo(f"Serving {rollback(where, to)} again, instead of {before or 'nothing'}.")
 

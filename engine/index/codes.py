@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.index.arrays import map_array
 from engine.language import Word, normalize_code
 from engine.schema import Product
 
@@ -61,7 +62,7 @@ class CodeIndex:
     def __init__(self, folder: Path) -> None:
         text = (folder / "codes.txt").read_text("utf-8")
         self._codes = text.split("\n") if text else []
-        self._rows = np.asarray(np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False))
+        self._rows = map_array(folder / "rows.npy")
 
     def rows(self, code: str) -> tuple[int, ...]:
         """Return the rows that bear a normalised code, in order."""

@@ -20,7 +20,6 @@ from engine.schema import Product
 __all__ = ["Documents", "DocumentsBuilder"]
 
 
-
 class DocumentsBuilder:
     """Writes products one at a time, in row order; :meth:`save` finishes."""
 

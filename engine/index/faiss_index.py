@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SnapshotError
+from engine.index.arrays import map_array
 from engine.index.vectors import ExactVectors, Neighbours, order_by_score
 
 __all__ = ["FaissVectors", "factory_for", "save_vectors"]
@@ -73,7 +74,7 @@ class FaissVectors:
     """The vectors of a snapshot. Thread-safe for searching, as FAISS's CPU indexes are."""
 
     def __init__(self, folder: Path) -> None:
-        self._half = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False))
+        self._half = map_array(folder / "vectors.npy")
         self._exact = ExactVectors(self._half)
         n, dimension = self._half.shape
         self._scan = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.index.arrays import map_array
 from engine.language import Term, Word, is_stop, terms, words
 from engine.text import FIELDS
 
@@ -127,7 +128,7 @@ class LexicalIndex:
         text = (folder / "terms.txt").read_text("utf-8")
         self._ids = {t: i for i, t in enumerate(text.split("\n"))} if text else {}
         self._indptr, self._rows, self._impacts, self._affirmed, self._idf = (
-            np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+            map_array(folder / f"{name}.npy")
             for name in ("indptr", "rows", "impacts", "affirmed", "idf")
         )
         self._rarest = float(self._idf.max()) if len(self._idf) else 1.0

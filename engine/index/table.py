@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 
 from engine.errors import FilterError
+from engine.index.arrays import map_array
 from engine.index.filters import And, Condition, Filter, Not, Or
 from engine.language import fold, words
 from engine.schema import Product, Quantity
@@ -158,7 +159,7 @@ class Table:
         self._rates = dict(exchange_rates or {})
         labels = (folder / "labels.txt").read_text("utf-8").split("\n")
         rows, codes, numbers, self.row_indptr, self.row_columns = (
-            np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+            map_array(folder / f"{name}.npy")
             for name in ("rows", "codes", "numbers", "row_indptr", "row_columns")
         )
         self.columns: list[Column] = []
