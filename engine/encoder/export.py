@@ -20,10 +20,11 @@ from typing import Any, Literal
 import numpy as np
 
 from engine.encoder.card import CARD, FORMAT, MODEL, TOKENIZER, Card, Prompts, Source, describe, read_card
-from engine.encoder.graph import quantise, write_graph, write_tokenizer
+from engine.encoder.graph import write_graph, write_tokenizer
 from engine.encoder.hashing import HashingEncoder
 from engine.encoder.onnx_encoder import OnnxEncoder
 from engine.encoder.parity import measure, sample
+from engine.encoder.quantise import quantise
 from engine.encoder.source import SourceModel, encode_original, find_source, load_original
 from engine.errors import EncoderError
 

@@ -1,7 +1,7 @@
 """Turn a loaded sentence-transformers model into files that onnxruntime and ``tokenizers`` can serve.
 
-In: a ``SentenceTransformer`` on the CPU. Out: ``model.onnx`` (token ids to unit vectors, dynamic batch and length),
-its int8 copy and ``tokenizer.json``. Imports torch and onnx only when called. Knows nothing of caches or cards.
+In: a ``SentenceTransformer`` on the CPU. Out: ``model.onnx`` (token ids to unit vectors, dynamic batch and length)
+and ``tokenizer.json``. Imports torch only when called. Knows nothing of int8, caches or cards.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import EncoderError
 
-__all__ = ["quantise", "write_graph", "write_tokenizer"]
+__all__ = ["write_graph", "write_tokenizer"]
 
 _OPSET = 17
 _PROBE = ("a short text", "a second text of another length, so that one of the two is padded")
@@ -77,17 +77,6 @@ def write_graph(model: Any, path: Path) -> None:
             )
     except Exception as error:  # the tracer raises whatever the model's code raises
         raise EncoderError(f"The model cannot be exported to ONNX: {error}") from error
-
-
-def quantise(graph: Path, path: Path) -> None:
-    """Write the graph with int8 weights, one scale a channel; activations are scaled as they come."""
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    model = onnx.load(str(graph))
-    marker = model.metadata_props.add()  # without it the quantiser advises another tool through the root logger
-    marker.key, marker.value = "onnx.quant.pre_process", "onnxruntime.quant"
-    quantize_dynamic(model, str(path), per_channel=True, weight_type=QuantType.QInt8)
 
 
 def _refuse_unsupported(model: Any) -> None:

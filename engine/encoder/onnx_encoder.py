@@ -1,10 +1,11 @@
 """The serving encoder: an exported graph run by onnxruntime, tokenised by ``tokenizers``, with no torch in the process.
 
-In: an exported folder and its checked card. Out: unit vectors. Texts run one at a time, for two reasons measured
-on all-MiniLM-L6-v2: dynamic int8 scales activations by the largest value of the whole batch, so that a text's
-vector moved with its neighbours (cosine down to 0.985), and without padding a single thread is faster than in
-batches of 32. So a vector depends on its text alone, and threads share texts, not one multiplication.
-Knows nothing of the model it was exported from.
+In: an exported folder and its checked card. Out: unit vectors. Products run one at a time, without padding, so that a
+vector depends on its text alone to the last bit and an index made in parts equals one made at once; threads share
+texts, not one multiplication. Queries of about one length that wait together run as one batch, which halves their
+cost: they are padded to a multiple of four tokens whoever is beside them, and since int8 scales every token by itself,
+company moves a vector by the rounding of the last sum alone (below 1e-6). Knows nothing of the model it was exported
+from.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from engine.errors import EncoderError
 
 __all__ = ["OnnxEncoder"]
 
+_BATCH = 16
+_STEP = 4
+_PADS = ("[PAD]", "<pad>")
 _CHARS_PER_TOKEN = 64
 """A text is cut here before it is tokenised: a cell of megabytes costs no seconds, and no language has longer tokens
 on average."""
@@ -47,9 +51,9 @@ class OnnxEncoder:
             )
         except Exception as error:  # both libraries raise bare Exceptions of their own
             raise EncoderError(f"The encoder in {folder} cannot be opened: {error}. Export the model again.") from error
+        self._blank = next((i for t in _PADS if (i := self._tokenizer.token_to_id(t)) is not None), 0)
         self._inputs = {given.name for given in self._session.get_inputs()}
-        self._blank = self._tokenizer.token_to_id("[PAD]") or 0
-        width = self._run("").shape[-1]
+        width = self._run([self._tokens("")]).shape[-1]
         if width != card.dimension:
             raise EncoderError(
                 f"The encoder in {folder} gives vectors of {width} numbers, its card says {card.dimension}. "
@@ -78,19 +82,25 @@ class OnnxEncoder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a query; no queries give ``(0, d)``."""
-        return self._encode(self._card.prompts.query, texts)
+        tokens = [self._tokens(self._card.prompts.query + text) for text in texts]
+        groups: dict[int, list[int]] = {}
+        for i, ids in enumerate(tokens):
+            groups.setdefault(self._padded(len(ids)), []).append(i)
+        rows = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for length, group in groups.items():
+            for first in range(0, len(group), _BATCH):
+                part = group[first : first + _BATCH]
+                rows[part] = self._run([tokens[i] for i in part], length)
+        return unit_rows(rows, self.name)
 
     def encode_products(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a product text; no texts give ``(0, d)``."""
-        return self._encode(self._card.prompts.product, texts)
-
-    def _encode(self, prompt: str, texts: Sequence[str]) -> Vectors:
         rows = np.empty((len(texts), self.dimension), dtype=np.float32)
         remaining = iter(range(len(texts)))
 
         def work() -> None:
             for i in remaining:  # shared by the workers: whoever is free takes the next text
-                rows[i] = self._run(prompt + texts[i])
+                rows[i] = self._run([self._tokens(self._card.prompts.product + texts[i])])[0]
 
         workers = min(self._workers, len(texts))
         if workers <= 1:
@@ -100,16 +110,26 @@ class OnnxEncoder:
                 done.result()
         return unit_rows(rows, self.name)
 
-    def _run(self, text: str) -> Vectors:
-        """Return the vector of one text, as the graph gives it."""
+    def _tokens(self, text: str) -> list[int]:
         whole = text[: self._card.max_tokens * _CHARS_PER_TOKEN].encode("utf-8", "replace").decode()
-        encoding = self._tokenizer.encode(whole)
-        ids = np.array([encoding.ids or [self._blank]], dtype=np.int64)
-        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        return self._tokenizer.encode(whole).ids or [self._blank]
+
+    def _padded(self, length: int) -> int:
+        """Return how long a query of ``length`` tokens runs, the same in any company."""
+        return max(length, min(-(-length // _STEP) * _STEP, self._card.max_tokens))
+
+    def _run(self, tokens: Sequence[list[int]], length: int = 0) -> Vectors:
+        """Return the vectors of texts as the graph gives them, padded to ``length`` tokens; 0 needs no padding."""
+        ids = np.full((len(tokens), length or len(tokens[0])), self._blank, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for i, given in enumerate(tokens):
+            ids[i, : len(given)] = given
+            mask[i, : len(given)] = 1
+        feed = {"input_ids": ids, "attention_mask": mask}
         if "token_type_ids" in self._inputs:
-            feed["token_type_ids"] = np.array([encoding.type_ids or [0]], dtype=np.int64)
-        vector: Vectors = self._session.run(None, feed)[0][0]
-        return vector
+            feed["token_type_ids"] = np.zeros_like(ids)
+        vectors: Vectors = self._session.run(None, feed)[0]
+        return vectors
 
 
 def _session_options() -> onnxruntime.SessionOptions:
