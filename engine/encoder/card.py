@@ -34,7 +34,7 @@ __all__ = [
     "read_card",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder. Every format ever written loads, or is refused by name."""
 
 CARD, MODEL, TOKENIZER = "encoder.json", "model.onnx", "tokenizer.json"
