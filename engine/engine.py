@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,20 @@ _CACHED_QUERIES = 10_000
 _FEEDBACK_PRODUCTS = 3
 _HITS = TypeAdapter(list[Hit])
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request understood: what is searched, what the filters leave (``None``: all) and the weight of meaning."""
+
+    request: SearchRequest
+    query: ParsedQuery
+    filter_by: str
+    allowed: NDArray[np.bool_] | None
+    alpha: float
+
 
 class Engine:
     """One open snapshot and everything needed to answer from it."""
@@ -98,12 +113,43 @@ class Engine:
         Raises:
             FilterError: ``filter_by``, ``sort_by`` or ``facet_by`` is wrong.
         """
+        (answer,) = self.search_many([request])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def search_many(self, requests: Sequence[SearchRequest]) -> Iterator[SearchResponse | Exception]:
+        """Yield the answer of each request in turn, or its error; one request's error touches no other.
+
+        Their queries are encoded together, which costs half of one by one; an answer is the same in any company up to
+        the rounding of the vectors (below 1e-6).
+        """
         started = time.perf_counter()
+        plans = [_outcome(self._plan, request) for request in requests]
+        vectors = self._encoded([p.query.searched for p in plans if isinstance(p, _Plan) and p.alpha > 0])
+        for plan in plans:
+            yield plan if isinstance(plan, Exception) else _outcome(self._answer, plan, vectors, started)
+
+    def _plan(self, request: SearchRequest) -> _Plan:
+        """Understand a request as far as that goes without its vector."""
         query = parse_query(request.q, self._codes, self._table.currencies, request.understand)
         filter_by = join_filters(request.filter_by, *query.filters)
-        allowed = self._allowed(query, filter_by)
-        alpha = self._alpha(query, request.alpha)
-        vector = self._encoder.encode_queries([query.searched])[0] if alpha > 0 else None
+        return _Plan(request, query, filter_by, self._allowed(query, filter_by), self._alpha(query, request.alpha))
+
+    def _encoded(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32] | Exception]:
+        """Return the vector of each text, all in one batch; should that fail, one by one, to find whose fault it is."""
+        if len(texts) > 1 and not isinstance(rows := _outcome(self._encoder.encode_queries, texts), Exception):
+            return dict(zip(texts, rows, strict=True))
+        return {text: _outcome(lambda text: self._encoder.encode_queries([text])[0], text) for text in texts}
+
+    def _answer(
+        self, plan: _Plan, vectors: Mapping[str, NDArray[np.float32] | Exception], started: float
+    ) -> SearchResponse:
+        """Find, rank and cut to the page."""
+        request, query, allowed, alpha = plan.request, plan.query, plan.allowed, plan.alpha
+        vector = vectors[query.searched] if alpha > 0 else None
+        if isinstance(vector, Exception):
+            raise vector
         candidates = self._candidates(query, vector, allowed)
         found = self._match(query, candidates, allowed)
         ranking = rank(candidates, found, alpha, vector, self._vectors)
@@ -122,7 +168,7 @@ class Engine:
             per_page=request.per_page,
             hits=self._hits(query, ranking, (request.page - 1) * request.per_page, request.per_page),
             facet_counts=self._facets(request, found),
-            applied=_applied(query, filter_by, request.sort_by, alpha, found),
+            applied=_applied(query, plan.filter_by, request.sort_by, alpha, found),
             search_time_ms=round(1000 * (time.perf_counter() - started), 3),
         )
 
@@ -244,6 +290,14 @@ class Engine:
         if not request.facet_by:
             return []
         return count_facets(self._table, found.mask, request.facet_by, request.max_facet_values)
+
+
+def _outcome(step: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | Exception:
+    """Return what the step returns, or the error it raises."""
+    try:
+        return step(*args, **kwargs)
+    except Exception as error:
+        return error
 
 
 def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet) -> Applied:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,6 +45,7 @@ class FakeEngine:
         self.model_name = "toy"
         self.product_count = len(product_ids(snapshot_id))
         self.closed = False
+        self.batches: list[list[str]] = []
         self.in_use = 0
         self.ended = threading.Event()
         self._lock = threading.Lock()
@@ -96,6 +97,18 @@ class FakeEngine:
                 applied=Applied(q=request.q, language="", alpha=0.7 if request.alpha is None else request.alpha),
                 search_time_ms=float("nan") if request.q == "nan" else 0.1,
             )
+        finally:
+            self._leave()
+
+    def search_many(self, requests: Sequence[SearchRequest]) -> Iterator[SearchResponse | Exception]:
+        self._enter()
+        try:
+            self.batches.append([request.q for request in requests])
+            for request in requests:
+                try:
+                    yield self.search(request)
+                except Exception as error:
+                    yield error
         finally:
             self._leave()
 

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.engine import Engine
-from engine.errors import FilterError, NotFoundError
+from engine.errors import EncoderError, FilterError, NotFoundError
 from engine.explain import Done
-from engine.schema import Claim, ExplainRequest, SearchRequest
+from engine.schema import Claim, ExplainRequest, SearchRequest, SearchResponse
 from shop import random_products, toy_engine
 
 PRODUCTS = random_products(300, seed=1)
@@ -47,6 +47,36 @@ def test_pages_are_one_list_as_long_as_the_total(engine: Engine, q: str, filter_
     response = engine.search(SearchRequest(q=q, filter_by=filter_by))
     found = ids(engine, q=q, filter_by=filter_by)
     assert len(found) == len(set(found)) == response.found
+
+
+@SLOW
+@given(st.lists(st.tuples(QUERIES, st.one_of(FILTERS, st.just("price:<")), st.sampled_from(["", "price:asc"])), max_size=5))
+def test_many_searches_together_are_answered_as_one_by_one(engine: Engine, asked: list[tuple[str, str, str]]) -> None:
+    requests = [SearchRequest(q=q, filter_by=f, sort_by=s, facet_by=FACETS) for q, f, s in asked]
+    answers = list(engine.search_many(requests))
+    assert len(answers) == len(requests)
+    for request, answer in zip(requests, answers, strict=True):
+        if request.filter_by == "price:<":
+            assert isinstance(answer, FilterError)
+        else:
+            assert isinstance(answer, SearchResponse)
+            own = {"query_id", "search_time_ms"}
+            assert answer.model_dump(exclude=own) == engine.search(request).model_dump(exclude=own)
+
+
+def test_a_text_that_cannot_be_encoded_fails_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = engine._encoder.encode_queries
+
+    def failing(texts: list[str]) -> object:
+        if "bad tent" in texts:
+            raise EncoderError("no vector")
+        return encode(texts)
+
+    monkeypatch.setattr(engine._encoder, "encode_queries", failing)
+    good, bad, also = engine.search_many([SearchRequest(q=q) for q in ("steel tent", "bad tent", "red jacket")])
+    assert isinstance(good, SearchResponse)
+    assert isinstance(also, SearchResponse)
+    assert isinstance(bad, EncoderError)
 
 
 @SLOW

@@ -13,6 +13,7 @@ from fastapi.openapi.models import Example
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.gather import Gatherer
 from api.metrics import Metrics
 from api.problems import problem_docs
 from api.reload import Engines
@@ -49,9 +50,10 @@ def search_routes(engines: Engines, metrics: Metrics) -> APIRouter:
     """Return the routes of search."""
     router = APIRouter(tags=["search"])
 
-    def find(wanted: SearchRequest) -> Response:
-        with engines.lease() as engine:
-            found = engine.search(wanted)
+    gatherer = Gatherer(engines)
+
+    async def find(wanted: SearchRequest) -> Response:
+        found = await gatherer.search(wanted)
         if found.found == 0:
             metrics.zero_results()
         return answer(found)
@@ -66,7 +68,7 @@ def search_routes(engines: Engines, metrics: Metrics) -> APIRouter:
         openapi_extra={"parameters": query_parameters(SearchRequest, _PARAMETER_EXAMPLES)},
     )
     async def search(request: Request) -> Response:
-        return find(read_query(SearchRequest, request))
+        return await find(read_query(SearchRequest, request))
 
     @router.post(
         "/v1/search",
@@ -77,6 +79,6 @@ def search_routes(engines: Engines, metrics: Metrics) -> APIRouter:
         responses=problem_docs(400, 429, 503),
     )
     async def search_with_body(wanted: Annotated[SearchRequest, Body(openapi_examples=_BODY_EXAMPLES)]) -> Response:
-        return find(wanted)
+        return await find(wanted)
 
     return router

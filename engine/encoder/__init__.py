@@ -1,14 +1,13 @@
-"""Text to unit vectors: an exported model for serving, a toy for tests, wrappers that cache and batch.
+"""Text to unit vectors: an exported model for serving, a toy for tests, a wrapper that caches.
 
 Importing this package imports neither torch nor transformers; :mod:`engine.encoder.export` and
 :mod:`engine.encoder.torch_encoder` need them, and only when called.
 """
 
-from engine.encoder.batching import BatchingEncoder
 from engine.encoder.caching import CachingEncoder
 from engine.encoder.hashing import HashingEncoder
 from engine.encoder.onnx_encoder import OnnxEncoder
 from engine.encoder.opening import open_encoder
 from engine.encoder.protocol import Encoder
 
-__all__ = ["BatchingEncoder", "CachingEncoder", "Encoder", "HashingEncoder", "OnnxEncoder", "open_encoder"]
+__all__ = ["CachingEncoder", "Encoder", "HashingEncoder", "OnnxEncoder", "open_encoder"]
