@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from api.reload import Engines
-from engine.schema import SearchRequest, SearchResponse
+from engine.schema import Answer, SearchRequest
 
 __all__ = ["Gatherer"]
 
@@ -23,17 +23,17 @@ class Gatherer:
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
-        self._waiting: list[tuple[SearchRequest, asyncio.Future[SearchResponse]]] = []
+        self._waiting: list[tuple[SearchRequest, asyncio.Future[Answer]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def search(self, request: SearchRequest) -> SearchResponse:
+    async def search(self, request: SearchRequest) -> Answer:
         """Return the engine's answer.
 
         Raises:
             NotReadyError: no snapshot has been opened yet.
             FilterError: ``filter_by``, ``sort_by`` or ``facet_by`` is wrong.
         """
-        future: asyncio.Future[SearchResponse] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="searches")
@@ -47,7 +47,7 @@ class Gatherer:
         finally:
             self._task = None
 
-    async def _answer(self, batch: list[tuple[SearchRequest, asyncio.Future[SearchResponse]]]) -> None:
+    async def _answer(self, batch: list[tuple[SearchRequest, asyncio.Future[Answer]]]) -> None:
         """Answer a batch from one engine, which stays open meanwhile. A caller that has gone gets no answer."""
         try:
             with self._engines.lease() as engine:
@@ -63,6 +63,6 @@ class Gatherer:
                 _fail(future, error)
 
 
-def _fail(future: asyncio.Future[SearchResponse], error: Exception) -> None:
+def _fail(future: asyncio.Future[Answer], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["answer", "query_parameters", "read_query"]
+__all__ = ["answer", "json_response", "query_parameters", "read_query"]
 
 _NO_STORE = {"cache-control": "no-store"}
 
@@ -53,5 +53,9 @@ def query_parameters(model: type[BaseModel], examples: dict[str, dict[str, Any]]
 
 def answer(record: BaseModel) -> Response:
     """Return ``record`` as a JSON response that nobody stores."""
-    content = type(record).__pydantic_serializer__.to_json(record)
+    return json_response(type(record).__pydantic_serializer__.to_json(record))
+
+
+def json_response(content: bytes) -> Response:
+    """Return JSON text as a response that nobody stores."""
     return Response(content, headers=_NO_STORE, media_type="application/json")

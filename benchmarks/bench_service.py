@@ -150,7 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             queries = make_queries(_titles(snapshot), _dev_queries(options.queries))
             _say(f"{snapshot.manifest.products} products, {len(queries)} distinct queries")
             these = systems(store.resolve(), snapshot.path.resolve(), options.workers)
-            rows, memory = run_bench(these, queries, rounds=options.rounds, duration_s=options.seconds)
+            rows, memory = run_bench(
+                these, queries, connections=options.connections, rounds=options.rounds, duration_s=options.seconds
+            )
         about = _about(snapshot, queries, memory, options)
         _, page = write_report(rows, about, options.out)
     except DaogouError as error:
@@ -173,6 +175,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=_ROOT / "benchmarks" / "results", help="folder of the report")
     parser.add_argument("--workers", type=int, default=2, help="processes of this service")
     parser.add_argument("--rounds", type=int, default=2, help="rounds, of which the median counts")
+    parser.add_argument(
+        "--connections", type=int, nargs="+", default=[1, 16, 64], metavar="N", help="how many ask at the same time"
+    )
     parser.add_argument("--seconds", type=int, default=8, help="duration of each measurement")
     options = parser.parse_args(arguments)
     for name in ("workers", "rounds", "seconds"):

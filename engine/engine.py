@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from engine.encoder import CachingEncoder, Encoder, open_encoder
 from engine.errors import FilterError
@@ -37,10 +37,10 @@ from engine.query import ParsedQuery, parse_query
 from engine.rank import Ranking, rank, sort_rows
 from engine.retrieve import Candidates, feedback_vector, retrieve_dense, retrieve_lexical
 from engine.schema import (
+    Answer,
     Applied,
     Claim,
     ExplainRequest,
-    Facet,
     Hit,
     Product,
     Scores,
@@ -55,7 +55,6 @@ __all__ = ["Engine"]
 
 _CACHED_QUERIES = 10_000
 _FEEDBACK_PRODUCTS = 3
-_HITS = TypeAdapter(list[Hit])
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -116,9 +115,9 @@ class Engine:
         (answer,) = self.search_many([request])
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer.response()
 
-    def search_many(self, requests: Sequence[SearchRequest]) -> Iterator[SearchResponse | Exception]:
+    def search_many(self, requests: Sequence[SearchRequest]) -> Iterator[Answer | Exception]:
         """Yield the answer of each request in turn, or its error; one request's error touches no other.
 
         Their queries are encoded together, which costs half of one by one; an answer is the same in any company up to
@@ -144,8 +143,8 @@ class Engine:
 
     def _answer(
         self, plan: _Plan, vectors: Mapping[str, NDArray[np.float32] | Exception], started: float
-    ) -> SearchResponse:
-        """Find, rank and cut to the page."""
+    ) -> Answer:
+        """Find, rank, cut to the page and write it: what ``SearchResponse`` describes, products as they are stored."""
         request, query, allowed, alpha = plan.request, plan.query, plan.allowed, plan.alpha
         vector = vectors[query.searched] if alpha > 0 else None
         if isinstance(vector, Exception):
@@ -158,19 +157,20 @@ class Engine:
             dense = retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
             ranking = rank(Candidates(candidates.lexical, dense, candidates.codes), found, alpha, vector, self._vectors)
         ranking = self._sorted(ranking, request.sort_by)
-        return SearchResponse(
-            query_id=uuid.uuid4().hex,
-            snapshot=self.snapshot_id,
-            model=self.model_name,
-            found=len(found.rows),
-            found_relation="eq" if found.complete else "gte",
-            page=request.page,
-            per_page=request.per_page,
-            hits=self._hits(query, ranking, (request.page - 1) * request.per_page, request.per_page),
-            facet_counts=self._facets(request, found),
-            applied=_applied(query, plan.filter_by, request.sort_by, alpha, found),
-            search_time_ms=round(1000 * (time.perf_counter() - started), 3),
-        )
+        written = {
+            "query_id": uuid.uuid4().hex,
+            "snapshot": self.snapshot_id,
+            "model": self.model_name,
+            "found": len(found.rows),
+            "found_relation": "eq" if found.complete else "gte",
+            "page": request.page,
+            "per_page": request.per_page,
+            "hits": self._hits(query, ranking, (request.page - 1) * request.per_page, request.per_page),
+            "facet_counts": self._facets(request, found),
+            "applied": _applied(query, plan.filter_by, request.sort_by, alpha, found),
+            "search_time_ms": round(1000 * (time.perf_counter() - started), 3),
+        }
+        return Answer(orjson.dumps(written), len(found.rows))
 
     def suggest(self, q: str, limit: int = 8) -> SuggestResponse:
         """Return completions of what has been typed so far, from the catalogue."""
@@ -271,22 +271,22 @@ class Engine:
             raise FilterError(f"{sort_by[:60]!r} is no order. Write a field and a direction, like `price:asc`.")
         return sort_rows(ranking, self._table.sort_keys(name, ranking.rows), direction == "desc")
 
-    def _hits(self, query: ParsedQuery, ranking: Ranking, first: int, count: int) -> list[Hit]:
+    def _hits(self, query: ParsedQuery, ranking: Ranking, first: int, count: int) -> list[dict[str, Any]]:
         highlighter = Highlighter(query.words)
         hits = []
         for place in range(first, min(first + count, len(ranking.rows))):
-            document = self._documents.document(int(ranking.rows[place]))
-            semantic = float(ranking.semantic[place])
+            row = int(ranking.rows[place])
             scores = {
                 "fused": round(float(ranking.fused[place]), 6),
                 "lexical": round(float(ranking.lexical[place]), 4),
-                "semantic": None if semantic != semantic else round(semantic, 4),
+                "semantic": round(float(ranking.semantic[place]), 4),  # NaN, where it is not known, is written as null
                 "code": bool(ranking.code[place]),
             }
-            hits.append({"document": document, "highlight": highlighter.highlight(document), "scores": scores})
-        return _HITS.validate_python(hits)
+            highlight = highlighter.highlight(self._documents.head(row))
+            hits.append({"document": orjson.Fragment(self._documents.json(row)), "highlight": highlight, "scores": scores})
+        return hits
 
-    def _facets(self, request: SearchRequest, found: MatchSet) -> list[Facet]:
+    def _facets(self, request: SearchRequest, found: MatchSet) -> list[dict[str, Any]]:
         if not request.facet_by:
             return []
         return count_facets(self._table, found.mask, request.facet_by, request.max_facet_values)
@@ -300,8 +300,8 @@ def _outcome(step: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T 
         return error
 
 
-def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet) -> Applied:
-    return Applied(
+def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet) -> orjson.Fragment:
+    applied = Applied(
         q=query.searched,
         language=query.language,
         understood=list(query.understood),
@@ -311,3 +311,4 @@ def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, fou
         codes=[c.code for c in query.codes],
         relaxed=found.relaxed,
     )
+    return orjson.Fragment(applied.model_dump_json())

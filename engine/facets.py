@@ -1,6 +1,6 @@
 """Counts over the match set: which values its products have, and which filter narrows to them.
 
-In: the table and the mask of the match set. Out: :class:`~engine.schema.Facet`. For a single-valued field the
+In: the table and the mask of the match set. Out: values of :class:`~engine.schema.Facet`. For a single-valued field the
 counts, ``other`` and ``missing`` add up to the total. Knows nothing of how the set was found.
 """
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from engine.index.filters import quote
 from engine.index.table import Column, Table
-from engine.schema import Facet
 
 __all__ = ["count_facets"]
 
@@ -23,7 +22,7 @@ _MOST = 9
 _LONGEST_LABEL = 40
 
 
-def count_facets(table: Table, mask: NDArray[np.bool_], names: str, most_values: int) -> list[Facet]:
+def count_facets(table: Table, mask: NDArray[np.bool_], names: str, most_values: int) -> list[dict[str, Any]]:
     """Return the facets named in ``names``; ``*`` stands for those that split this match set usefully.
 
     Raises:
@@ -35,7 +34,7 @@ def count_facets(table: Table, mask: NDArray[np.bool_], names: str, most_values:
     return [_facet(name, table.field(name), mask, found, most_values) for name in chosen]
 
 
-def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int, most: int) -> Facet:
+def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int, most: int) -> dict[str, Any]:
     counts: list[tuple[str, int]] = []
     stats: list[dict[str, Any]] = []
     having = np.zeros(len(mask), bool)
@@ -53,7 +52,7 @@ def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int
     head = [{"value": v, "count": c, "filter": f"{quote_field(name)}:={quote(v)}"} for v, c in counts[:most]]
     other = sum(c for _, c in counts[most:])
     missing = found - int(np.count_nonzero(having))
-    return Facet.model_validate({"field": name, "counts": head, "stats": stats, "other": other, "missing": missing})
+    return {"field": name, "counts": head, "stats": stats, "other": other, "missing": missing}
 
 
 def quote_field(name: str) -> str:

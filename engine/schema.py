@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Answer",
     "Applied",
     "AttributeValue",
     "Citation",
@@ -261,6 +262,18 @@ class SearchResponse(_Wire):
     facet_counts: list[Facet]
     applied: Applied
     search_time_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A search answered and ready to send: ``json`` is the text of a :class:`SearchResponse`, ``found`` its total."""
+
+    json: bytes
+    found: int
+
+    def response(self) -> SearchResponse:
+        """Return the answer as a record."""
+        return SearchResponse.model_validate_json(self.json)
 
 
 class Suggestion(_Wire):

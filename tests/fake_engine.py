@@ -16,6 +16,7 @@ from typing import ClassVar
 from engine.errors import FilterError, NotFoundError, SnapshotError
 from engine.explain import Done
 from engine.schema import (
+    Answer,
     Applied,
     Citation,
     Claim,
@@ -100,13 +101,14 @@ class FakeEngine:
         finally:
             self._leave()
 
-    def search_many(self, requests: Sequence[SearchRequest]) -> Iterator[SearchResponse | Exception]:
+    def search_many(self, requests: Sequence[SearchRequest]) -> Iterator[Answer | Exception]:
         self._enter()
         try:
             self.batches.append([request.q for request in requests])
             for request in requests:
                 try:
-                    yield self.search(request)
+                    found = self.search(request)
+                    yield Answer(found.model_dump_json().encode(), found.found)
                 except Exception as error:
                     yield error
         finally:

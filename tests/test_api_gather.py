@@ -7,7 +7,7 @@ import pytest
 from api.gather import MOST, Gatherer
 from api.reload import Engines, NotReadyError
 from engine.errors import FilterError
-from engine.schema import SearchRequest
+from engine.schema import Answer, SearchRequest
 from engine.settings import Settings
 from fake_engine import FakeEngine, FakeStore
 
@@ -32,8 +32,12 @@ def engines(store):
     return made
 
 
+async def search(gatherer, q, **request):
+    return (await gatherer.search(SearchRequest(q=q, **request))).response()
+
+
 def ask(gatherer, *queries, **request):
-    return [asyncio.ensure_future(gatherer.search(SearchRequest(q=q, **request))) for q in queries]
+    return [asyncio.ensure_future(search(gatherer, q, **request)) for q in queries]
 
 
 def test_what_arrives_together_is_one_batch_and_everyone_gets_their_own(engines, store):
@@ -48,8 +52,8 @@ def test_what_arrives_together_is_one_batch_and_everyone_gets_their_own(engines,
 def test_a_lone_search_is_a_batch_of_its_own_and_the_next_one_too(engines, store):
     async def main():
         gatherer = Gatherer(engines)
-        await gatherer.search(SearchRequest(q="a"))
-        await gatherer.search(SearchRequest(q="b"))
+        await search(gatherer, "a")
+        await search(gatherer, "b")
 
     asyncio.run(main())
     assert store.opened[0].batches == [["a"], ["b"]]
@@ -101,7 +105,7 @@ def test_an_error_reaches_the_one_who_caused_it_alone(engines):
         assert [found[0].applied.q, found[3].applied.q] == ["a", "c"]
         assert isinstance(found[1], ValueError)
         assert isinstance(found[2], FilterError)
-        assert (await gatherer.search(SearchRequest(q="after"))).found == 10
+        assert (await search(gatherer, "after")).found == 10
 
     asyncio.run(main())
 
@@ -116,14 +120,15 @@ def test_without_a_snapshot_everyone_is_told_and_later_served(engines, store):
         assert [type(e) for e in found] == [NotReadyError, NotReadyError]
         empty.current = "s1"
         waiting.refresh()
-        assert (await gatherer.search(SearchRequest(q="a"))).found == 10
+        assert (await search(gatherer, "a")).found == 10
 
     asyncio.run(main())
 
 
 def test_an_engine_that_breaks_altogether_answers_nobody_in_silence(engines, store, monkeypatch):
     def broken(self, requests):
-        yield self.search(requests[0])
+        found = self.search(requests[0])
+        yield Answer(found.model_dump_json().encode(), found.found)
         raise RuntimeError("broken")
 
     async def main():
@@ -133,7 +138,7 @@ def test_an_engine_that_breaks_altogether_answers_nobody_in_silence(engines, sto
             found = await asyncio.gather(*ask(gatherer, "a", "b", "c"), return_exceptions=True)
         assert found[0].applied.q == "a"
         assert [str(e) for e in found[1:]] == ["broken", "broken"]
-        assert (await gatherer.search(SearchRequest(q="after"))).found == 10
+        assert (await search(gatherer, "after")).found == 10
 
     asyncio.run(main())
 
@@ -161,7 +166,7 @@ def test_an_engine_replaced_during_a_batch_answers_it_to_the_end(engines, store)
         store.current = "s2"
         engines.refresh()
         assert [(await f).snapshot for f in first] == ["s1", "s1", "s1"]
-        assert (await gatherer.search(SearchRequest(q="d"))).snapshot == "s2"
+        assert (await search(gatherer, "d")).snapshot == "s2"
         engines.refresh()
 
     asyncio.run(main())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.engine import Engine
 from engine.errors import EncoderError, FilterError, NotFoundError
 from engine.explain import Done
-from engine.schema import Claim, ExplainRequest, SearchRequest, SearchResponse
+from engine.schema import Answer, Claim, ExplainRequest, SearchRequest
 from shop import random_products, toy_engine
 
 PRODUCTS = random_products(300, seed=1)
@@ -59,9 +59,9 @@ def test_many_searches_together_are_answered_as_one_by_one(engine: Engine, asked
         if request.filter_by == "price:<":
             assert isinstance(answer, FilterError)
         else:
-            assert isinstance(answer, SearchResponse)
+            assert isinstance(answer, Answer)
             own = {"query_id", "search_time_ms"}
-            assert answer.model_dump(exclude=own) == engine.search(request).model_dump(exclude=own)
+            assert answer.response().model_dump(exclude=own) == engine.search(request).model_dump(exclude=own)
 
 
 def test_a_text_that_cannot_be_encoded_fails_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,8 +74,8 @@ def test_a_text_that_cannot_be_encoded_fails_alone(engine: Engine, monkeypatch: 
 
     monkeypatch.setattr(engine._encoder, "encode_queries", failing)
     good, bad, also = engine.search_many([SearchRequest(q=q) for q in ("steel tent", "bad tent", "red jacket")])
-    assert isinstance(good, SearchResponse)
-    assert isinstance(also, SearchResponse)
+    assert isinstance(good, Answer)
+    assert isinstance(also, Answer)
     assert isinstance(bad, EncoderError)
 
 

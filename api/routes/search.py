@@ -17,7 +17,7 @@ from api.gather import Gatherer
 from api.metrics import Metrics
 from api.problems import problem_docs
 from api.reload import Engines
-from api.wire import answer, query_parameters, read_query
+from api.wire import json_response, query_parameters, read_query
 from engine.schema import SearchRequest, SearchResponse
 
 __all__ = ["search_routes"]
@@ -56,7 +56,7 @@ def search_routes(engines: Engines, metrics: Metrics) -> APIRouter:
         found = await gatherer.search(wanted)
         if found.found == 0:
             metrics.zero_results()
-        return answer(found)
+        return json_response(found.json)
 
     @router.get(
         "/v1/search",

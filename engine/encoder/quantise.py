@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 __all__ = ["quantise"]
 
+_CONTRIB = "com.microsoft"
+"""onnxruntime's own operators, which every build of it has."""
 _MIDDLE = 128
 """What zero becomes among unsigned bytes."""
 _LEAST = 1e-12
@@ -32,6 +34,7 @@ def quantise(graph: Path, path: Path) -> None:
 
     model = onnx.load(str(graph))
     _Quantiser(model.graph).rewrite()
+    model.opset_import.append(onnx.helper.make_opsetid(_CONTRIB, 1))
     onnx.save(model, str(path))
 
 
@@ -68,42 +71,44 @@ class _Quantiser:
         self._graph.initializer.extend([*kept, *self._added.values()])
 
     def _multiply(self, node: Any) -> list[Any]:
-        """``x @ w`` as whole numbers: ``(bytes(x) @ int8(w)) * scale of the token * scale of the channel``."""
-        from onnx import TensorProto, helper
+        """``x @ w`` as whole numbers: ``(bytes(x) @ int8(w)) * scale of the channel * scale of the token``."""
+        from onnx import helper
 
         x, weight = node.input
         out = node.output[0]
         steps, prefix = self._as_bytes(x)
         codes, scales = _int8(self._weights[weight], axis=0)
-        byte_weights = self._constant(f"{weight}/int8", codes)
-        channel = self._constant(f"{weight}/scales", scales[0])
-        middle = self._constant("int8/middle", np.array(_MIDDLE, np.uint8))
+        product = [
+            f"{prefix}/bytes",
+            self._constant(f"{weight}/int8", codes),
+            self._constant("int8/one", np.array(1, np.float32)),
+            self._constant(f"{weight}/scales", scales[0]),
+            self._constant("int8/middle", np.array(_MIDDLE, np.uint8)),
+        ]
         return [
             *steps,
-            helper.make_node("MatMulInteger", [f"{prefix}/bytes", byte_weights, middle], [f"{out}/sum"]),
-            helper.make_node("Cast", [f"{out}/sum"], [f"{out}/float"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{out}/float", f"{prefix}/scale"], [f"{out}/tokens"]),
-            helper.make_node("Mul", [f"{out}/tokens", channel], [out]),
+            helper.make_node("MatMulIntegerToFloat", product, [f"{out}/channels"], domain=_CONTRIB),
+            helper.make_node("Mul", [f"{out}/channels", f"{prefix}/scale"], [out]),
         ]
 
     def _as_bytes(self, x: str) -> tuple[list[Any], str]:
         """Return the steps that turn an activation into bytes and its scales, and the prefix of their names."""
-        from onnx import TensorProto, helper
+        from onnx import helper
 
         if x in self._scaled:
             return [], self._scaled[x]
         prefix = self._scaled[x] = f"{x}/int8"
         share = self._constant("int8/share", np.array(1 / 127, np.float32))
         least = self._constant("int8/least", np.array(_LEAST, np.float32))
-        half = self._constant("int8/half", np.array(_MIDDLE + 0.5, np.float32))  # casting cuts off, so this rounds
+        one = self._constant("int8/one", np.array(1, np.float32))
+        middle = self._constant("int8/middle", np.array(_MIDDLE, np.uint8))
         steps = [
             helper.make_node("Abs", [x], [f"{prefix}/abs"]),
             helper.make_node("ReduceMax", [f"{prefix}/abs"], [f"{prefix}/max"], axes=[-1], keepdims=1),
             helper.make_node("Mul", [f"{prefix}/max", share], [f"{prefix}/bare"]),
             helper.make_node("Max", [f"{prefix}/bare", least], [f"{prefix}/scale"]),
             helper.make_node("Div", [x, f"{prefix}/scale"], [f"{prefix}/divided"]),
-            helper.make_node("Add", [f"{prefix}/divided", half], [f"{prefix}/moved"]),
-            helper.make_node("Cast", [f"{prefix}/moved"], [f"{prefix}/bytes"], to=TensorProto.UINT8),
+            helper.make_node("QuantizeLinear", [f"{prefix}/divided", one, middle], [f"{prefix}/bytes"]),
         ]
         return steps, prefix
 
