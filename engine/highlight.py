@@ -47,20 +47,23 @@ class Highlighter:
         out = {}
         for name in ("title", "brand", "description"):
             text = document.get(name, "")[:_READ]
-            if text and (spans := self._spans(text)):
-                whole = name != "description" or len(text) <= _SNIPPET
+            whole = name != "description" or len(text) <= _SNIPPET
+            if text and (spans := self._spans(text, len(text) if whole else _SNIPPET)):
                 out[name] = {"snippet": text, "spans": spans} if whole else _around(text, spans)
         return out
 
-    def _spans(self, text: str) -> list[tuple[int, int]]:
+    def _spans(self, text: str, within: int) -> list[tuple[int, int]]:
+        """Return what matches, no further than ``within`` characters after the first match."""
         folded, places = fold(text)
-        found = list(self._latin_spans(folded))
+        found = self._latin_spans(folded)
         if self._han and _HAN.search(folded):
-            found += [(at, at + len(t)) for t in self._han for at in _occurrences(folded, t)]
-            found.sort()
+            han = [(at, at + len(t)) for t in self._han for at in _occurrences(folded, t)]
+            found = iter(sorted([*found, *han]))
         spans: list[tuple[int, int]] = []
         for first, last in found:
             start, end = places[first], places[last - 1] + 1
+            if spans and start > spans[0][0] + within:
+                break
             if spans and start <= spans[-1][1]:
                 spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
             else:

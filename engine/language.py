@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -85,18 +85,23 @@ def _fold_char(char: str) -> str:
     return folded if folded.strip() or char.isspace() else " "
 
 
-def fold(text: str) -> tuple[str, list[int] | range]:
+def fold(text: str) -> tuple[str, Sequence[int]]:
     """Return ``text`` folded, and for each folded character the offset it came from (one entry more for the end)."""
     if text.isascii():
         return text.lower(), range(len(text) + 1)
-    out: list[str] = []
+    folds = {ord(char): _fold_char(char) for char in set(text) if not char.isascii()}
+    folded = text.translate(folds).lower()
+    growing = [chr(code) for code, form in folds.items() if len(form) != 1]
+    if not growing:
+        return folded, range(len(text) + 1)
     places: list[int] = []
-    for place, char in enumerate(text):
-        folded = _fold_char(char)
-        out.append(folded)
-        places.extend([place] * len(folded))
-    places.append(len(text))
-    return "".join(out), places
+    done = 0
+    for found in re.finditer(f"[{re.escape(''.join(growing))}]", text):
+        places.extend(range(done, found.start()))
+        places.extend([found.start()] * len(folds[ord(found.group())]))
+        done = found.end()
+    places.extend(range(done, len(text) + 1))
+    return folded, places
 
 
 def language_of(text: str) -> Literal["en", "zh", ""]:
@@ -107,7 +112,7 @@ def language_of(text: str) -> Literal["en", "zh", ""]:
     return "zh" if 5 * sum(1 for c in letters if _HAN_RUN.match(c)) >= len(letters) else "en"
 
 
-def _end(places: list[int] | range, position: int, start: int) -> int:
+def _end(places: Sequence[int], position: int, start: int) -> int:
     return max(places[position - 1] + 1, start) if position else start
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.language import Word, fold, is_stop, language_of, normalize_code, terms, words
+from engine.language import Word, _fold_char, fold, is_stop, language_of, normalize_code, terms, words
 
 TEXT = st.text(alphabet=st.sampled_from("aB9-./ é防水登山外套機壳，ＡＢ１ß🧥'"), max_size=40)
 
@@ -18,6 +18,14 @@ def test_spans_point_into_the_text_as_given_and_never_overlap(text: str) -> None
         assert end <= word.start < word.end <= len(text)
         assert fold(text[word.start : word.end])[0].replace(" ", "").find(word.text[0]) >= 0
         end = word.end
+
+
+@given(st.one_of(TEXT, st.text(st.sampled_from("aΣİ½™…″ſK[]^-\\éﬀ壳"), max_size=20), st.text(max_size=40)))
+def test_folding_is_character_by_character(text: str) -> None:
+    folded, places = fold(text)
+    forms = [_fold_char(char) for char in text]
+    assert folded == "".join(forms)
+    assert list(places) == [i for i, form in enumerate(forms) for _ in form] + [len(text)]
 
 
 @given(TEXT)
