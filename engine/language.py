@@ -30,6 +30,7 @@ TERMS_VERSION = 1
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ebef"
 _WORD = re.compile(rf"[{_HAN}]+|\d+(?:[.,]\d+)+(?![\w])|[^\W_{_HAN}]+(?:[-./+_'’&][^\W_{_HAN}]+)*")
 _HAN_RUN = re.compile(rf"[{_HAN}]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 PIECE = re.compile(r"[^\W\d_]+|\d+")
 """A run of letters or of digits: what a model number falls into, however it is hyphenated."""
 _JOINERS = re.compile(r"[-./+_'’&]")
@@ -89,16 +90,15 @@ def fold(text: str) -> tuple[str, Sequence[int]]:
     """Return ``text`` folded, and for each folded character the offset it came from (one entry more for the end)."""
     if text.isascii():
         return text.lower(), range(len(text) + 1)
-    folds = {ord(char): _fold_char(char) for char in set(text) if not char.isascii()}
-    folded = text.translate(folds).lower()
-    growing = [chr(code) for code, form in folds.items() if len(form) != 1]
-    if not growing:
+    folded = _NOT_ASCII.sub(lambda run: "".join(map(_fold_char, run.group())), text).lower()
+    if len(folded) == len(text):  # no character folds to nothing, so each folded to one
         return folded, range(len(text) + 1)
+    grown = {char: length for char in set(text) if (length := len(_fold_char(char))) > 1}
     places: list[int] = []
     done = 0
-    for found in re.finditer(f"[{re.escape(''.join(growing))}]", text):
+    for found in re.finditer(f"[{re.escape(''.join(grown))}]", text):
         places.extend(range(done, found.start()))
-        places.extend([found.start()] * len(folds[ord(found.group())]))
+        places.extend([found.start()] * grown[found.group()])
         done = found.end()
     places.extend(range(done, len(text) + 1))
     return folded, places
