@@ -34,9 +34,10 @@ class Highlighter:
         content = [w for w in found if not is_stop(w)] or list(found)
         self._latin = frozenset(t.text for t in terms([w for w in content if not w.han]) if t.cover >= 0.5)
         han = {t.text for w in content if w.han for t in terms([w]) if len(t.text) > 1 or t.cover == 1.0}
-        # Stemming keeps the first letters, so only words that contain one of these need be cut and compared.
-        starts = {_start(form) for form in self._latin}
-        self._starts = re.compile("|".join(map(re.escape, sorted(starts)))) if starts else None
+        # Stemming keeps the first letters but for a few words (dying, die), so only words that contain the start of a
+        # form or of a word as written need be compared.
+        self._starts = {_start(form) for form in (*self._latin, *(w.text for w in content if not w.han))}
+        self._heads = {start[:2] for start in self._starts}
         self._han = sorted(han, key=lambda t: (-len(t), t))
 
     def highlight(self, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -71,18 +72,14 @@ class Highlighter:
         return spans
 
     def _latin_spans(self, folded: str) -> Iterator[tuple[int, int]]:
-        """Yield the words that share a form with the query, looking only around what such a word must contain."""
-        done = 0
-        for start in self._starts.finditer(folded) if self._starts else ():
-            at = start.start()
-            if at < done:
-                continue
-            for run in _RUN.finditer(folded, max(done, folded.rfind(" ", 0, at) + 1)):
-                if run.start() > at:
-                    break
-                done = run.end()
-                if done > at and not self._latin.isdisjoint(_forms(run.group())):
-                    yield run.span()
+        """Yield the words that share a form with the query, looking no sooner than where one can be."""
+        first = [at for start in self._starts if (at := folded.find(start)) >= 0]
+        if not first:
+            return
+        for run in _RUN.finditer(folded, folded.rfind(" ", 0, min(first)) + 1):
+            word = run.group()
+            if (word[:2] in self._heads or not word.isalpha()) and not self._latin.isdisjoint(_forms(word)):
+                yield run.span()
 
 
 def _start(form: str) -> str:
@@ -92,11 +89,13 @@ def _start(form: str) -> str:
     return head[: max(2, min(4, len(head) - 1))]
 
 
-def _occurrences(text: str, part: str) -> Iterator[int]:
+def _occurrences(text: str, part: str) -> list[int]:
+    found = []
     at = text.find(part)
     while at >= 0:
-        yield at
+        found.append(at)
         at = text.find(part, at + 1)
+    return found
 
 
 def _around(text: str, spans: list[tuple[int, int]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from engine.language import Word, terms, words
 
 RUN = re.compile(r"[^\W_]+(?:[-./+_'’&][^\W_]+)*")
 WORDS = st.sampled_from(
-    "shoe Shoes running run TN-2110 tn2110 abc-12-de abc12de jacket jackets the L'Oréal café wi-fi 15.6 2000 x a".split()
+    "shoe Shoes running run TN-2110 tn2110 abc-12-de abc12de jacket jackets the L'Oréal café wi-fi 15.6 2000 x a dying Lying skis ski early".split()
 )
 GLUE = st.sampled_from([" ", ", ", "\n", "(", "/", " - ", "：", "_", ""])
 TEXTS = st.lists(st.tuples(WORDS, GLUE), max_size=12).map(lambda pairs: "".join(w + g for w, g in pairs))

@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["quantise"]
+__all__ = ["LARGEST", "quantise"]
 
 _CONTRIB = "com.microsoft"
 """onnxruntime's own operators, which every build of it has."""
+LARGEST = 64
+"""Largest weight. Processors without VNNI add two products of a byte and a weight in 16 bits and cut off what does not
+fit: 2 * 255 * 64 does. So a text has the same vector on every processor."""
 _MIDDLE = 128
 """What zero becomes among unsigned bytes."""
 _LEAST = 1e-12
@@ -141,5 +144,5 @@ class _Quantiser:
 
 def _int8(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return ``values`` as symmetric int8 and the scales, with the reduced ``axis`` kept."""
-    scales = np.maximum(np.abs(values).max(axis=axis, keepdims=True), _LEAST) / 127
-    return np.clip(np.rint(values / scales), -127, 127).astype(np.int8), scales.astype(np.float32)
+    scales = np.maximum(np.abs(values).max(axis=axis, keepdims=True), _LEAST) / LARGEST
+    return np.clip(np.rint(values / scales), -LARGEST, LARGEST).astype(np.int8), scales.astype(np.float32)

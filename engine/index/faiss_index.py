@@ -82,6 +82,7 @@ class FaissVectors:
             self._scan.add(self._half[start : start + 65_536].astype(np.float32))
         path = folder / "index.faiss"
         self._index: Any = faiss.read_index(str(path)) if path.exists() else None
+        self._parameters: dict[int, Any] = {}
         if self._index is not None and self._index.ntotal != n:
             raise SnapshotError(f"{path.name} holds {self._index.ntotal} vectors instead of {n}. Index the feed again.")
 
@@ -113,16 +114,20 @@ class FaissVectors:
         return self._exact.vectors(rows)
 
     def _approximate(self, query: NDArray[np.float32], k: int) -> Neighbours:
-        base = _PARAMETERS.SearchParametersIVF(nprobe=NPROBE) if isinstance(self._base(), faiss.IndexIVF) else None
-        parameters = _PARAMETERS.IndexRefineSearchParameters(k_factor=max(REFINE, REFINED_AT_LEAST / k), base_index_params=base)
-        scores, rows = self._index.search(query[None], k, params=parameters)
+        scores, rows = self._index.search(query[None], k, params=self._parameters_for(k))
         found = rows[0] >= 0
         if np.count_nonzero(found) < k:  # an inverted list ran short: never return fewer than there are
             return self._bitmap(query, k, None)
         return order_by_score(rows[0][found], scores[0][found], k)
 
-    def _base(self) -> Any:
-        return faiss.downcast_index(self._index.base_index)
+    def _parameters_for(self, k: int) -> Any:
+        """Return the parameters of a search, made once for each ``k``: they take longer to make than to use."""
+        if k not in self._parameters:
+            inverted = isinstance(faiss.downcast_index(self._index.base_index), faiss.IndexIVF)
+            base = _PARAMETERS.SearchParametersIVF(nprobe=NPROBE) if inverted else None
+            factor = max(REFINE, REFINED_AT_LEAST / k)
+            self._parameters[k] = _PARAMETERS.IndexRefineSearchParameters(k_factor=factor, base_index_params=base)
+        return self._parameters[k]
 
     def _bitmap(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None) -> Neighbours:
         parameters = None
