@@ -39,12 +39,12 @@ def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int
     stats: list[dict[str, Any]] = []
     having = np.zeros(len(mask), bool)
     for column in columns:
-        hit = mask[column.rows]
+        hit = column.cells(mask)
         having[column.rows[hit]] = True
         if not column.unit:
             per_label = np.bincount(column.codes[hit], minlength=len(column.labels))
             counts = [(column.labels[i], int(per_label[i])) for i in np.flatnonzero(per_label)]
-        elif hit.any():
+        elif hit.size:
             numbers = column.numbers[hit]
             low, high = float(numbers.min()), float(numbers.max())
             stats.append({"unit": column.unit.strip("#"), "min": low, "max": high, "count": len(numbers)})
@@ -77,7 +77,7 @@ def _useful(table: Table, mask: NDArray[np.bool_]) -> list[str]:
 def _splits(column: Column, mask: NDArray[np.bool_]) -> bool:
     if column.unit:
         return column.name == "price"
-    present = np.unique(column.codes[mask[column.rows]])
+    present = np.unique(column.codes[column.cells(mask)])
     if not 2 <= len(present) <= 60 + 40 * (column.name in _FIRST):
         return column.name in _FIRST and len(present) > 1
     return sum(len(column.labels[i]) for i in present[:20]) <= _LONGEST_LABEL * min(len(present), 20)

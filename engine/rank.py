@@ -40,7 +40,7 @@ def rank(
     rows = found.rows
     lexical = candidates.lexical.score[rows]
     semantic = _semantic(candidates, rows, lexical, vector, index)
-    words = _scaled(lexical, candidates.lexical.score[candidates.lexical.score > 0])
+    words = _scaled(lexical, candidates.lexical.score[np.flatnonzero(candidates.lexical.score)])
     meaning = np.nan_to_num(_scaled(semantic, candidates.dense.scores))
     code = np.isin(rows, candidates.codes) if candidates.codes.size else np.zeros(len(rows), bool)
     fused = (np.float32(1 - alpha) * words + np.float32(alpha) * meaning + 2 * code).astype(np.float32)

@@ -74,7 +74,7 @@ class _Quantiser:
         self._graph.initializer.extend([*kept, *self._added.values()])
 
     def _multiply(self, node: Any) -> list[Any]:
-        """``x @ w`` as whole numbers: ``(bytes(x) @ int8(w)) * scale of the channel * scale of the token``."""
+        """``x @ w`` as whole numbers: ``(bytes(x / largest) @ int8(w)) * scales of the channels * largest``."""
         from onnx import helper
 
         x, weight = node.input
@@ -84,34 +84,33 @@ class _Quantiser:
         product = [
             f"{prefix}/bytes",
             self._constant(f"{weight}/int8", codes),
-            self._constant("int8/one", np.array(1, np.float32)),
+            self._constant("int8/share", np.array(1 / 127, np.float32)),
             self._constant(f"{weight}/scales", scales[0]),
             self._constant("int8/middle", np.array(_MIDDLE, np.uint8)),
         ]
         return [
             *steps,
             helper.make_node("MatMulIntegerToFloat", product, [f"{out}/channels"], domain=_CONTRIB),
-            helper.make_node("Mul", [f"{out}/channels", f"{prefix}/scale"], [out]),
+            helper.make_node("Mul", [f"{out}/channels", f"{prefix}/largest"], [out]),
         ]
 
     def _as_bytes(self, x: str) -> tuple[list[Any], str]:
-        """Return the steps that turn an activation into bytes and its scales, and the prefix of their names."""
+        """Return the steps that turn an activation into bytes, and the prefix of their names.
+
+        A token of zeros alone becomes any bytes, which its largest value of 0 makes 0 again.
+        """
         from onnx import helper
 
         if x in self._scaled:
             return [], self._scaled[x]
         prefix = self._scaled[x] = f"{x}/int8"
         share = self._constant("int8/share", np.array(1 / 127, np.float32))
-        least = self._constant("int8/least", np.array(_LEAST, np.float32))
-        one = self._constant("int8/one", np.array(1, np.float32))
         middle = self._constant("int8/middle", np.array(_MIDDLE, np.uint8))
         steps = [
             helper.make_node("Abs", [x], [f"{prefix}/abs"]),
-            helper.make_node("ReduceMax", [f"{prefix}/abs"], [f"{prefix}/max"], axes=[-1], keepdims=1),
-            helper.make_node("Mul", [f"{prefix}/max", share], [f"{prefix}/bare"]),
-            helper.make_node("Max", [f"{prefix}/bare", least], [f"{prefix}/scale"]),
-            helper.make_node("Div", [x, f"{prefix}/scale"], [f"{prefix}/divided"]),
-            helper.make_node("QuantizeLinear", [f"{prefix}/divided", one, middle], [f"{prefix}/bytes"]),
+            helper.make_node("ReduceMax", [f"{prefix}/abs"], [f"{prefix}/largest"], axes=[-1], keepdims=1),
+            helper.make_node("Div", [x, f"{prefix}/largest"], [f"{prefix}/divided"]),
+            helper.make_node("QuantizeLinear", [f"{prefix}/divided", share, middle], [f"{prefix}/bytes"]),
         ]
         return steps, prefix
 

@@ -140,7 +140,8 @@ class TableBuilder:
 class Column:
     """One column: ``rows`` int32 ``(m,)`` with, for text, ``codes`` into ``labels``, else ``numbers`` float64.
 
-    ``unit`` is ``""`` for text, ``#`` for plain numbers, else a unit or a currency.
+    ``unit`` is ``""`` for text, ``#`` for plain numbers, else a unit or a currency. ``whole`` says that every product
+    has exactly one value, so that cells are in the order of rows.
     """
 
     name: str
@@ -149,6 +150,11 @@ class Column:
     codes: NDArray[np.int32]
     numbers: NDArray[np.float64]
     labels: list[str]
+    whole: bool
+
+    def cells(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the places of the cells that rows of ``mask`` ``(n,)`` have."""
+        return np.flatnonzero(mask if self.whole else mask[self.rows])
 
 
 class Table:
@@ -165,7 +171,8 @@ class Table:
         self.columns: list[Column] = []
         for d in json.loads((folder / "columns.json").read_text("utf-8")):
             at, of = slice(*d["span"]), slice(*d["labels"])
-            self.columns.append(Column(d["name"], d["unit"], rows[at], codes[at], numbers[at], labels[of]))
+            whole = len(rows[at]) == n and bool(np.array_equal(rows[at], np.arange(n)))
+            self.columns.append(Column(d["name"], d["unit"], rows[at], codes[at], numbers[at], labels[of], whole))
         self.fields: dict[str, list[Column]] = {}
         for column in self.columns:
             self.fields.setdefault(column.name, []).append(column)

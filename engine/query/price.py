@@ -30,6 +30,7 @@ _NAME = (
 )
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 _ZH_NUMBER = rf"(?:{_DIGITS}\s*[千万百kw]?|[零一二两三四五六七八九十百千万]+)"
+_NUMERAL = re.compile(r"[\d零一二两三四五六七八九十百千万]")
 _NOT_A_UNIT = (
     r"(?!\s*(?:%|kg|g|mg|lbs?|oz|ml|l|cm|mm|m|km|inch|inches|in|\"|″|ft|gb|tb|mb|w|kw|v|mah|wh|hz|mhz|ghz|hours?|h|"
     r"months?|years?|days?|pcs?|pieces?|pack|people|persons?|liters?|litres?|watts?|克|公斤|千克|斤|毫升|升|厘米|毫米|米"
@@ -88,6 +89,8 @@ class PriceLimit:
 
 def find_prices(text: str) -> Iterator[PriceLimit]:
     """Yield the price limits of a query, left to right, without overlaps. ``text`` is as typed."""
+    if not _NUMERAL.search(text):
+        return
     taken: list[tuple[int, int]] = []
     found = []
     for kind, pattern in _PATTERNS:
