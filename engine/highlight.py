@@ -36,8 +36,7 @@ class Highlighter:
         han = {t.text for w in content if w.han for t in terms([w]) if len(t.text) > 1 or t.cover == 1.0}
         # Stemming keeps the first letters but for a few words (dying, die), so only words that contain the start of a
         # form or of a word as written need be compared.
-        self._starts = {_start(form) for form in (*self._latin, *(w.text for w in content if not w.han))}
-        self._heads = {start[:2] for start in self._starts}
+        self._starts = tuple({_start(form) for form in (*self._latin, *(w.text for w in content if not w.han))})
         self._han = sorted(han, key=lambda t: (-len(t), t))
 
     def highlight(self, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -78,7 +77,8 @@ class Highlighter:
             return
         for run in _RUN.finditer(folded, folded.rfind(" ", 0, min(first)) + 1):
             word = run.group()
-            if (word[:2] in self._heads or not word.isalpha()) and not self._latin.isdisjoint(_forms(word)):
+            may = word.startswith(self._starts) if word.isalpha() else any(start in word for start in self._starts)
+            if may and not self._latin.isdisjoint(_forms(word)):
                 yield run.span()
 
 

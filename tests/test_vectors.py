@@ -62,6 +62,18 @@ def test_filtered_search_finds_the_true_neighbours(
             assert len(set(got.rows.tolist()) & set(want)) >= 5
 
 
+@pytest.mark.parametrize("k", [0, 1, 10, 300, N // 2, 2 * N])
+def test_many_queries_together_find_what_they_find_alone(index: FaissVectors, k: int) -> None:
+    queries = clustered(7, 4)
+    for query, together in zip(queries, index.search_many(queries, k), strict=True):
+        alone = index.search(query, k)
+        np.testing.assert_allclose(together.scores, alone.scores, atol=1e-6)
+        # scores of one value may trade places: compare what is clearly above the last one
+        clear = alone.scores > alone.scores[-1] + 1e-6 if k else np.zeros(0, bool)
+        assert set(alone.rows[clear]) <= set(together.rows)
+    assert index.search_many(queries[:0], k) == []
+
+
 def test_recall_without_a_filter(index: FaissVectors) -> None:
     assert tied_recall(index, clustered(50, 5)) >= 0.9
 

@@ -177,13 +177,13 @@ class LexicalIndex:
         whole = [(t, s) for t in group if (s := self._span(t.text)) is not None]
         if len(whole) == 1 and whole[0][0].cover == 1.0:
             span = whole[0][1]
-            rows = self._rows[span]
+            rows = self._rows[span].astype(np.intp)  # numpy converts an index at every use
             score[rows] += self._impacts[span]
             coverage[rows] += np.float32(share)
             return
         part = np.zeros(self.n, np.float32)
         for term, span in whole:
-            rows = self._rows[span]
+            rows = self._rows[span].astype(np.intp)
             score[rows] += self._impacts[span] * np.float32(max(term.cover, _PAIR_WEIGHT) if term.cover < 1 else 1.0)
             part[rows] += np.float32(term.cover)
         coverage += np.minimum(part, 1.0) * np.float32(share)

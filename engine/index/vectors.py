@@ -39,6 +39,10 @@ class VectorIndex(Protocol):
         """Return the ``k`` nearest of the ``allowed`` rows to ``query`` float32 ``(d,)``, unit length."""
         ...
 
+    def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
+        """Return the ``k`` nearest of all rows to each of ``queries`` float32 ``(m, d)``."""
+        ...
+
     def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exact cosines float32 ``(m,)`` of the given rows."""
         ...
@@ -74,6 +78,10 @@ class ExactVectors:
         """Return the ``k`` nearest of the ``allowed`` rows, exactly."""
         rows = np.arange(self.size) if allowed is None else np.flatnonzero(allowed)
         return order_by_score(rows, self.scores(query, rows), k)
+
+    def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
+        """Return the ``k`` nearest of all rows to each query, exactly."""
+        return [self.search(query, k) for query in queries]
 
     def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the cosines float32 ``(m,)`` of the given rows."""
