@@ -83,7 +83,7 @@ class Engine:
         self.product_count = n
         self._documents = Documents(folder / "documents", n)
         self._table = Table(folder / "table", n, settings.exchange_rates)
-        self._vectors = FaissVectors(folder / "vectors")
+        self._vectors = FaissVectors(folder / "vectors", threads=settings.threads)
         self._lexical = LexicalIndex(folder / "lexical", n)
         self._codes = CodeIndex(folder / "codes")
         self._prefix = PrefixIndex(folder / "prefix")

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where products are embedded.")
     max_tokens: int = Field(128, ge=16, le=8192, description="Tokens of a product text that are read.")
     batch_size: int = Field(32, ge=1, le=4096, description="Products embedded at a time.")
-    threads: int = Field(1, ge=0, le=256, description="Threads of one query encoder; 0 means all cores.")
+    threads: int = Field(1, ge=0, le=256, description="Threads of encoder and vector index for one batch; 0 means all cores.")
 
     # Indexing
     default_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="For prices that name none.")

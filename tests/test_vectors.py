@@ -104,3 +104,12 @@ def test_the_index_follows_the_size() -> None:
 def test_ties_break_by_row() -> None:
     same = np.tile(np.array([1, 0], np.float32), (50, 1))
     assert ExactVectors(same).search(np.array([1, 0], np.float32), 5).rows.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_half_precision_is_read_exactly() -> None:
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)][:, None]
+    read = ExactVectors(finite).vectors(np.arange(len(finite)))
+    assert read.dtype == np.float32
+    assert np.array_equal(read, finite.astype(np.float32))
+    assert np.array_equal(np.signbit(read), np.signbit(finite))

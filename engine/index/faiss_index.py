@@ -16,6 +16,7 @@ the snapshot's SHA-256 check.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def save_vectors(vectors: NDArray[np.float16], folder: Path, *, factory: str | N
     chosen = factory_for(*vectors.shape) if factory is None else factory
     if not chosen:
         return {"index": "exact"}
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
     index = faiss.index_factory(vectors.shape[1], chosen, faiss.METRIC_INNER_PRODUCT)
     sample = np.random.default_rng(0).permutation(len(vectors))[:262_144]
     index.train(vectors[np.sort(sample)].astype(np.float32))
@@ -71,9 +73,13 @@ def save_vectors(vectors: NDArray[np.float16], folder: Path, *, factory: str | N
 
 
 class FaissVectors:
-    """The vectors of a snapshot. Thread-safe for searching, as FAISS's CPU indexes are."""
+    """The vectors of a snapshot. Thread-safe for searching, as FAISS's CPU indexes are.
 
-    def __init__(self, folder: Path) -> None:
+    ``threads`` is how many threads one search may use; 0 means one for each core.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        self._threads = threads or os.cpu_count() or 1
         self._half = map_array(folder / "vectors.npy")
         self._exact = ExactVectors(self._half)
         n, dimension = self._half.shape
@@ -123,6 +129,7 @@ class FaissVectors:
         return self._index is not None and 0 < 4 * k <= self.size
 
     def _approximate(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
+        faiss.omp_set_num_threads(self._threads)  # of this thread alone; several workers with all cores each would wait
         out = []
         for query, scores, rows in zip(queries, *self._index.search(queries, k, params=self._parameters_for(k)), strict=True):
             found = rows >= 0
@@ -147,6 +154,7 @@ class FaissVectors:
             bits = np.packbits(allowed, bitorder="little")
             selector = faiss.IDSelectorBitmap(self.size, faiss.swig_ptr(bits))
             parameters = _PARAMETERS.SearchParameters(sel=selector)
+        faiss.omp_set_num_threads(self._threads)
         scores, rows = self._scan.search(query[None], k, params=parameters)
         return order_by_score(rows[0], scores[0], k)
 

@@ -182,8 +182,11 @@ class LexicalIndex:
             coverage[rows] += np.float32(share)
             return
         part = np.zeros(self.n, np.float32)
+        touched = []
         for term, span in whole:
             rows = self._rows[span].astype(np.intp)
             score[rows] += self._impacts[span] * np.float32(max(term.cover, _PAIR_WEIGHT) if term.cover < 1 else 1.0)
             part[rows] += np.float32(term.cover)
-        coverage += np.minimum(part, 1.0) * np.float32(share)
+            touched.append((rows, coverage[rows]))
+        for rows, before in touched:  # a row of several terms is set to the same value each time
+            coverage[rows] = before + np.minimum(part[rows], 1.0) * np.float32(share)
