@@ -71,15 +71,19 @@ class Highlighter:
         return spans
 
     def _latin_spans(self, folded: str) -> Iterator[tuple[int, int]]:
-        """Yield the words that share a form with the query, looking no sooner than where one can be."""
-        first = [at for start in self._starts if (at := folded.find(start)) >= 0]
-        if not first:
+        """Yield the words that share a form with the query, looking only where the start of one is."""
+        places = [at for start in self._starts for at in (folded.find(start), folded.rfind(start)) if at >= 0]
+        if not places:
             return
-        for run in _RUN.finditer(folded, folded.rfind(" ", 0, min(first)) + 1):
+        end = folded.find(" ", max(places))
+        for run in _RUN.finditer(folded, folded.rfind(" ", 0, min(places)) + 1, end if end >= 0 else len(folded)):
             word = run.group()
-            may = word.startswith(self._starts) if word.isalpha() else any(start in word for start in self._starts)
-            if may and not self._latin.isdisjoint(_forms(word)):
+            if self._may_match(word) and not self._latin.isdisjoint(_forms(word)):
                 yield run.span()
+
+    def _may_match(self, word: str) -> bool:
+        """Return whether a word can share a form with the query: far cheaper than its forms."""
+        return word.startswith(self._starts) or (not word.isalpha() and any(start in word for start in self._starts))
 
 
 def _start(form: str) -> str:
