@@ -28,7 +28,14 @@ def save_model(folder, *, pooling="mean", prompts=None, seed=0, modules=(), fami
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import AutoModel, BertConfig, DistilBertConfig, PreTrainedTokenizerFast
+    from transformers import (
+        AutoModel,
+        BertConfig,
+        DistilBertConfig,
+        MPNetConfig,
+        PreTrainedTokenizerFast,
+        XLMRobertaConfig,
+    )
 
     torch.manual_seed(seed)
     vocabulary = [
@@ -48,10 +55,15 @@ def save_model(folder, *, pooling="mean", prompts=None, seed=0, modules=(), fami
             vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
             intermediate_size=64, max_position_embeddings=64,
         )  # fmt: skip
-    else:
+    elif family == "distilbert":
         config = DistilBertConfig(
             vocab_size=len(vocabulary), dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=64
         )
+    else:
+        config = {"xlm-roberta": XLMRobertaConfig, "mpnet": MPNetConfig}[family](
+            vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+            intermediate_size=64, max_position_embeddings=66, pad_token_id=0,
+        )  # fmt: skip
     transformer = folder if plain else folder.parent / f"{folder.name}-transformer"
     AutoModel.from_config(config).save_pretrained(transformer)
     PreTrainedTokenizerFast(
@@ -101,6 +113,8 @@ SHAPES = {
     "prompts": {"prompts": {"query": "query: ", "document": "product: "}},
     "a dense layer": {"modules": dense},
     "distilbert": {"family": "distilbert"},
+    "xlm-roberta": {"family": "xlm-roberta"},
+    "mpnet": {"family": "mpnet"},
     "plain transformers": {"plain": True},
 }
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from engine.encoder import CachingEncoder, OnnxEncoder, onnx_encoder, open_encoder
 from engine.encoder.export import export_encoder
-from engine.encoder.onnx_encoder import batches
 from engine.encoder.samples import PRODUCTS, QUERIES
 from engine.errors import EncoderError
 
@@ -213,33 +212,3 @@ def test_whatever_decides_a_vector_changes_the_fingerprint(minilm):
     assert len({card.fingerprint, *prints}) == len(changes) + 1
     assert card.model_copy(update={"name": "other", "parity": None}).fingerprint == card.fingerprint
     assert isinstance(minilm, OnnxEncoder)
-
-
-def cost(split, lengths):
-    return sum(onnx_encoder._START + len(batch) * max(lengths[i] for i in batch) for batch in split)
-
-
-def every_split(places):
-    """Yield all ways to put places into groups."""
-    if not places:
-        yield []
-        return
-    first, rest = places[0], places[1:]
-    for split in every_split(rest):
-        yield [[first], *split]
-        for i, group in enumerate(split):
-            yield [*split[:i], [first, *group], *split[i + 1 :]]
-
-
-@given(st.lists(st.integers(1, 40), max_size=6))
-def test_no_other_split_into_batches_costs_less(lengths):
-    split = batches(lengths)
-    assert sorted(i for batch in split for i in batch) == list(range(len(lengths)))
-    assert cost(split, lengths) == min(cost(other, lengths) for other in every_split(list(range(len(lengths)))))
-
-
-@given(st.lists(st.integers(1, 5), min_size=40, max_size=80))
-def test_batches_are_bounded_and_hold_every_text_once(lengths):
-    split = batches(lengths)
-    assert sorted(i for batch in split for i in batch) == list(range(len(lengths)))
-    assert max(map(len, split)) <= onnx_encoder._BATCH

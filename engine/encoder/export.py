@@ -35,7 +35,7 @@ MIN_COSINE = 0.98
 MIN_OVERLAP = 0.7
 """Shared part of the ten best products below which int8 is not used."""
 
-_RECIPE = 2
+_RECIPE = 3
 """Raised whenever exporting would give other vectors; part of the folder's name."""
 _MIN_FLOAT_COSINE = 0.9999
 _UNFINISHED = ".unfinished-"

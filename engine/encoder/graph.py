@@ -10,11 +10,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from engine.encoder.unpadded import attention, unpadded
 from engine.errors import EncoderError
 
 __all__ = ["write_graph", "write_tokenizer"]
 
 _OPSET = 17
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _PROBE = ("a short text", "a second text of another length, so that one of the two is padded")
 
 
@@ -39,20 +41,28 @@ def write_tokenizer(model: Any, path: Path) -> None:
 
 
 def write_graph(model: Any, path: Path) -> None:
-    """Export every module of the model, and a final normalisation, as one graph.
+    """Export every module of the model, and a final normalisation, as one graph; without padding where that can be.
 
     Raises:
         EncoderError: the model needs to know more than the tokens, or torch cannot trace it.
     """
-    import torch
-
     _refuse_unsupported(model)
     probe = model.tokenizer(list(_PROBE), padding=True, truncation=True, return_tensors="pt")
-    names = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in probe]
-    axes = {name: {0: "batch", 1: "length"} for name in names} | {"embedding": {0: "batch"}}
+    with unpadded(model, probe["input_ids"], probe["attention_mask"]) as whole:
+        if whole is not None:
+            _export(whole, {name: probe[name] for name in _INPUTS[:2]}, path)
+            return
+    inputs = {name: probe[name] for name in _INPUTS if name in probe}
+    with attention(model, "eager"):  # fewer steps once exported than torch's own
+        _export(_padded(model, list(inputs)), inputs, path)
 
-    class Whole(torch.nn.Module):  # type: ignore[misc]
-        """Token ids in, unit vectors out."""
+
+def _padded(model: Any, names: list[str]) -> Any:
+    """Return the model as a module of the named tensors, which computes padding and all."""
+    import torch
+
+    class Padded(torch.nn.Module):  # type: ignore[misc]
+        """What the tokenizer gives in, unit vectors out."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -62,17 +72,21 @@ def write_graph(model: Any, path: Path) -> None:
             features = self.model.forward(dict(zip(names, tensors, strict=True)))
             return torch.nn.functional.normalize(features["sentence_embedding"], dim=-1)
 
-    for module in model:
-        if hasattr(module, "auto_model"):
-            module.auto_model.set_attn_implementation("eager")  # fewer steps once exported than torch's own attention
+    return Padded().eval()
+
+
+def _export(whole: Any, inputs: dict[str, Any], path: Path) -> None:
+    import torch
+
+    axes = {name: {0: "batch", 1: "length"} for name in inputs} | {"embedding": {0: "batch"}}
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every Python branch; the parity check judges
             torch.onnx.export(
-                Whole().eval(),
-                tuple(probe[name] for name in names),
+                whole,
+                tuple(inputs.values()),
                 str(path),
-                input_names=names,
+                input_names=list(inputs),
                 output_names=["embedding"],
                 dynamic_axes=axes,
                 opset_version=_OPSET,
