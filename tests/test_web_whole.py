@@ -96,12 +96,21 @@ def test_chinese_from_the_query_to_the_explanation(page: Page, shop: str) -> Non
     assert page.locator("html").get_attribute("lang") == "zh-CN"
 
 
-def test_nothing_found_is_said_and_helped(page: Page, shop: str) -> None:
+def test_nothing_found_is_said_and_each_condition_can_be_given_up(page: Page, shop: str) -> None:
     page.goto(f"{shop}/?lang=en")
-    ask(page, "KX-99999-ZZ")
-    expect(page.get_by_role("status")).to_contain_text(re.compile("No|0"))
+    query = "waterproof jacket under $1"
+    assert found(shop, q=query) == 0
+    ask(page, query)
+    expect(page.get_by_role("heading", name=f"Nothing matches “{query}”")).to_be_visible()
+    expect(cards(page)).to_have_count(0)
+    page.get_by_role("button", name=re.compile(r"^Search without .*price", re.IGNORECASE)).click()
+    expect(cards(page).first).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text(str(found(shop, q="waterproof jacket")))
+    page.go_back()
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
     page.get_by_role("link", name="See all products").click()
     expect(box(page)).to_have_value("")
+    expect(page.get_by_role("heading", name="Nothing matches")).to_have_count(0)
 
 
 def test_orders_in_a_description_change_nothing(page: Page, shop: str) -> None:
