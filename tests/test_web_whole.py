@@ -91,6 +91,9 @@ def test_chinese_from_the_query_to_the_explanation(page: Page, shop: str) -> Non
     page.locator("#q").press("Enter")
     expect(cards(page).first.locator("mark").first).to_be_visible()
     assert "登山外套" in "".join(cards(page).first.locator("h3").all_inner_texts())
+    fixed = page.locator("article .attributes, #filters").all_inner_texts()
+    assert any("成人" in text for text in fixed)
+    assert not any(re.search(r"\b(?:fe)?male\b|\badult\b|\bunisex\b", text) for text in fixed)
     cards(page).first.get_by_role("button", name=re.compile("为什么")).click()
     expect(cards(page).first.locator(".citation dd").first).to_be_visible()
     assert page.locator("html").get_attribute("lang") == "zh-CN"

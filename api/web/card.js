@@ -1,7 +1,7 @@
 // One product in the list: picture or monogram, what matched, price, and the way to its reasons.
 
 import { el, langOf, marked, safeImage, safeLink } from './dom.js';
-import { attributeValue, fieldLabel, money } from './format.js';
+import { attributeValue, facetValue, fieldLabel, money } from './format.js';
 import { makeWhy } from './why.js';
 import { makeState, writeState } from './state.js';
 
@@ -86,7 +86,7 @@ function snippet(product, highlight) {
 
 function attributes(product, t) {
   const short = Object.entries(product.attributes ?? {})
-    .map(([name, values]) => [fieldLabel(name, t), values.map((value) => attributeValue(value, t)).join(t.lang === 'zh' ? '、' : ', ')])
+    .map(([name, values]) => [fieldLabel(name, t), values.map((value) => attributeValue(name, value, t)).join(t.lang === 'zh' ? '、' : ', ')])
     .filter(([, text]) => text && text.length <= ATTRIBUTE_LENGTH)
     .slice(0, ATTRIBUTES);
   if (!short.length) return null;
@@ -100,7 +100,7 @@ function offer(product, t) {
   return el('div', { class: 'offer' },
     now ? el('p', { class: 'price' }, before && el('span', { class: 'sr', text: `${t.now} ` }), money(now, t.lang)) : el('p', { class: 'price none', text: t.noPrice }),
     before && el('p', { class: 'was' }, el('span', { class: 'sr', text: `${t.was} ` }), el('s', { text: money(before, t.lang) })),
-    availability && el('p', { class: `stock stock-${availability}`, text: t.availability[availability] ?? availability }));
+    availability && el('p', { class: `stock stock-${availability}`, text: facetValue('availability', availability, t) }));
 }
 
 function similarLink(product, state, t) {

@@ -30,11 +30,11 @@ export function number(value, lang) {
 }
 
 /** Return one value of an attribute: text, number, yes or no, or `{value, unit}`. */
-export function attributeValue(value, t) {
+export function attributeValue(name, value, t) {
   if (typeof value === 'boolean') return value ? t.yes : t.no;
   if (typeof value === 'number') return number(value, t.lang);
   if (value !== null && typeof value === 'object') return `${number(value.value, t.lang)} ${value.unit}`;
-  return String(value);
+  return facetValue(name, String(value), t);
 }
 
 /** Return a field's name for people; a name nobody translated loses its underscores. */
@@ -45,9 +45,10 @@ export function fieldLabel(field, t) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** Return a facet's value for people. */
+/** Return a value of a field for people; the few values that feeds have a fixed list for are translated. */
 export function facetValue(field, value, t) {
-  if (field === 'availability') return t.availability[value] ?? value;
+  const known = t.values[field.replace(/^attributes\./, '')] ?? {};
+  if (Object.hasOwn(known, value)) return known[value];
   if (value === 'true') return t.yes;
   if (value === 'false') return t.no;
   return value;
