@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import numpy as np
 import orjson
@@ -57,7 +57,7 @@ __all__ = ["Engine"]
 _CACHED_QUERIES = 10_000
 _FEEDBACK_PRODUCTS = 3
 
-_P = ParamSpec("_P")
+_Args = TypeVarTuple("_Args")
 _T = TypeVar("_T")
 
 
@@ -307,10 +307,10 @@ class Engine:
         return count_facets(self._table, found.mask, request.facet_by, request.max_facet_values)
 
 
-def _outcome(step: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | Exception:
+def _outcome(step: Callable[[*_Args], _T], *args: *_Args) -> _T | Exception:
     """Return what the step returns, or the error it raises."""
     try:
-        return step(*args, **kwargs)
+        return step(*args)
     except Exception as error:
         return error
 

@@ -40,7 +40,7 @@ def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int
     having = np.zeros(len(mask), bool)
     for column in columns:
         hit = column.cells(mask)
-        having[hit if column.whole else column.rows[hit]] = True
+        having[column.rows[hit]] = True
         if not column.unit:
             per_label = np.bincount(column.codes[hit], minlength=len(column.labels))
             counts = [(column.labels[i], int(per_label[i])) for i in np.flatnonzero(per_label)]

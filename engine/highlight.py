@@ -40,10 +40,7 @@ class Highlighter:
         self._han = sorted(han, key=lambda t: (-len(t), t))
 
     def highlight(self, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """Return what matches in the title, brand and description of a document, as values of ``Highlight``.
-
-        The caller makes all hits of a page in one go: building models one by one costs more than finding the words.
-        """
+        """Return what matches in the title, brand and description of a document, as values of ``Highlight``."""
         out = {}
         for name in ("title", "brand", "description"):
             text = document.get(name, "")[:_READ]
@@ -93,13 +90,11 @@ def _start(form: str) -> str:
     return head[: max(2, min(4, len(head) - 1))]
 
 
-def _occurrences(text: str, part: str) -> list[int]:
-    found = []
+def _occurrences(text: str, part: str) -> Iterator[int]:
     at = text.find(part)
     while at >= 0:
-        found.append(at)
+        yield at
         at = text.find(part, at + 1)
-    return found
 
 
 def _around(text: str, spans: list[tuple[int, int]]) -> dict[str, Any]:

@@ -2,10 +2,21 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+
+from fake_engine import FakeEngine, FakeStore
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 settings.register_profile("daogou", deadline=None)
 settings.load_profile("daogou")
+
+
+@pytest.fixture
+def store():
+    """A pointer and the fake engines opened from it; an engine that was misused fails the test."""
+    FakeEngine.faults.clear()
+    yield FakeStore()
+    assert FakeEngine.faults == []

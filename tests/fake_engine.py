@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from api.reload import Engines
 from engine.errors import FilterError, NotFoundError, SnapshotError
 from engine.explain import Done
 from engine.schema import (
@@ -172,6 +173,12 @@ class FakeStore:
             raise SnapshotError(f"Snapshot {name} is corrupt.")
         self.opened.append(FakeEngine(name))
         return self.opened[-1]
+
+
+def engines_of(store: FakeStore, on_failure: Callable[[], None] = lambda: None) -> Engines:
+    """Return what opens and lends the engines of a store, without polling it."""
+    settings = Settings()
+    return Engines(lambda: store.open(settings), lambda: store.pointer(settings.store), 0.001, on_failure)
 
 
 def fake_app():

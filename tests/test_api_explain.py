@@ -9,7 +9,7 @@ from api.app import create_app
 from api.routes.explain import MAX_STREAMS
 from engine.schema import Claim
 from engine.settings import Settings
-from fake_engine import FakeEngine, FakeStore
+from fake_engine import FakeEngine
 
 
 class WaitingEngine(FakeEngine):
@@ -22,13 +22,6 @@ class WaitingEngine(FakeEngine):
         self.waiting.release()
         assert self.go.wait(20)
         yield from super()._claims(request)
-
-
-@pytest.fixture
-def store():
-    FakeEngine.faults.clear()
-    yield FakeStore()
-    assert FakeEngine.faults == []
 
 
 @pytest.fixture

@@ -5,29 +5,15 @@ import asyncio
 import pytest
 
 from api.gather import MOST, Gatherer
-from api.reload import Engines, NotReadyError
+from api.reload import NotReadyError
 from engine.errors import FilterError
 from engine.schema import Answer, SearchRequest
-from engine.settings import Settings
-from fake_engine import FakeEngine, FakeStore
-
-
-@pytest.fixture(autouse=True)
-def no_faults():
-    FakeEngine.faults.clear()
-    yield
-    assert FakeEngine.faults == []
-
-
-@pytest.fixture
-def store():
-    return FakeStore()
+from fake_engine import FakeEngine, FakeStore, engines_of
 
 
 @pytest.fixture
 def engines(store):
-    settings = Settings()
-    made = Engines(lambda: store.open(settings), lambda: store.pointer(settings.store), 0.001, lambda: None)
+    made = engines_of(store)
     made.refresh()
     return made
 
@@ -112,7 +98,7 @@ def test_an_error_reaches_the_one_who_caused_it_alone(engines):
 
 def test_without_a_snapshot_everyone_is_told_and_later_served(engines, store):
     empty = FakeStore("")
-    waiting = Engines(lambda: empty.open(Settings()), lambda: empty.pointer(Settings().store), 0.001, lambda: None)
+    waiting = engines_of(empty)
 
     async def main():
         gatherer = Gatherer(waiting)

@@ -11,19 +11,7 @@ from api.app import create_app
 from api.reload import Engines, NotReadyError
 from engine.schema import SearchRequest
 from engine.settings import Settings
-from fake_engine import FakeEngine, FakeStore, product_ids
-
-
-@pytest.fixture(autouse=True)
-def no_faults():
-    FakeEngine.faults.clear()
-    yield
-    assert FakeEngine.faults == []
-
-
-@pytest.fixture
-def store():
-    return FakeStore()
+from fake_engine import FakeStore, engines_of, product_ids
 
 
 @pytest.fixture
@@ -33,13 +21,7 @@ def failures():
 
 @pytest.fixture
 def engines(store, failures):
-    settings = Settings()
-    return Engines(
-        lambda: store.open(settings),
-        lambda: store.pointer(settings.store),
-        0.001,
-        lambda: failures.append(store.current),
-    )
+    return engines_of(store, lambda: failures.append(store.current))
 
 
 def _until(condition):

@@ -47,7 +47,7 @@ def test_answers_are_as_documented(operations, label):
     statuses = set()
 
     @given(case=operations[label].as_strategy())
-    @settings(max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def check(case):
         response = case.call()
         case.validate_response(response, checks=CHECKS)
@@ -63,7 +63,7 @@ def test_wrong_requests_are_refused_as_documented(operations, label):
     statuses = set()
 
     @given(case=operations[label].as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
-    @settings(max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def check(case):
         response = case.call()
         case.validate_response(response, checks=CHECKS)

@@ -92,7 +92,7 @@ def texts(of: Product) -> list[str]:
     return found
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(rows, st.sampled_from(["USD", "CNY", "JPY", "KWD"]))
 def test_any_row_becomes_a_clean_product_or_a_reasoned_rejection(row: RawRow, currency: str) -> None:
     out = clean_row(row, default_currency=currency, max_price=1e6, max_cell_chars=1000)
@@ -120,7 +120,7 @@ def test_any_row_becomes_a_clean_product_or_a_reasoned_rejection(row: RawRow, cu
     assert Product.from_document(out.product.to_document()) == out.product
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(nasty | st.lists(nasty, max_size=5).map("".join))
 @example("&" + "amp;" * 30 + "lt;b&gt;")
 @example("<p>&lt;p&gt;&amp;lt;script&amp;gt;")

@@ -7,7 +7,7 @@ import pytest
 
 from engine.encoder.graph import write_graph
 from engine.encoder.unpadded import unpadded
-from test_encoder_export import original, save_model
+from tiny_models import original, save_model
 
 BATCHES = [["jacket"], ["wool scarf", "a", "waterproof jacket with a hood", ""], ["x " * 50, "tent"]]
 

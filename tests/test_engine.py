@@ -22,7 +22,7 @@ QUERIES = st.lists(
 ).map(lambda words: " ".join(w.replace("_", " ") for w in sorted(words, key=lambda w: w.startswith("without"))))
 FILTERS = st.sampled_from(["", "price:<100", "brand:=岭行", "color:=red || color:=blue", "in_stock:true", "weight:<1kg"])
 FACETS = "brand,availability,color,currency"
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -206,7 +206,7 @@ def _digits(text: str) -> list[re.Match[str]]:
     return list(re.finditer(r"\d+(?:,\d{3})*(?:\.\d+)?", text))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from([c for c in CLAIMS + TRUE if _digits(c[1])]), st.data())
 def test_changing_any_number_is_refused(claim, data):
     product, text = claim
@@ -225,7 +225,7 @@ def test_changing_any_number_is_refused(claim, data):
         assert not judge(product, changed).ok, changed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([c for c in CLAIMS + TRUE if re.search(r"[$¥]\d|\d元", c[1])]),
     st.sampled_from(["€", "£", "A$", "HK$"]),
@@ -237,7 +237,7 @@ def test_changing_the_currency_is_refused(claim, symbol):
     assert not judge(product, changed).ok, changed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([(p, t) for p, t in TRUE if p.brand in t]),
     st.sampled_from(["Fellmark", "Quillon", "Sony", "Arcteryx", "拓野", "声屿", "探路者"]),
@@ -259,7 +259,7 @@ def test_negating_is_refused(product, text):
     assert not judge(product, text).ok, text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(TRUE_EN + TRUE_ZH), st.sampled_from(ENGLISH + CHINESE))
 def test_a_sentence_about_one_product_is_not_true_of_another(claim, other):
     product, text = claim
@@ -267,7 +267,7 @@ def test_a_sentence_about_one_product_is_not_true_of_another(claim, other):
         assert not judge(other, text).ok, (other.id, text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=60), st.sampled_from(ENGLISH + CHINESE))
 def test_no_text_makes_the_check_fail(text, product):
     verdict = judge(product, text)
@@ -275,7 +275,7 @@ def test_no_text_makes_the_check_fail(text, product):
     assert verdict.ok or verdict.reason
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=80), st.text(max_size=80), st.text(max_size=12))
 def test_no_product_makes_the_check_fail(title, description, value):
     attributes = {value or "a": (value, True, 2.0)}

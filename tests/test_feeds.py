@@ -159,7 +159,7 @@ def test_lines_are_physical_lines(tmp_path: Path) -> None:
 cells = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('",\n\t;'), max_size=12)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(cells, min_size=2, max_size=2), min_size=1, max_size=8), st.sampled_from([",", "\t"]))
 def test_records_are_those_the_csv_module_wrote(tmp_path: Path, rows: list[list[str]], delimiter: str) -> None:
     out = io.StringIO()

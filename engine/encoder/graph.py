@@ -50,7 +50,7 @@ def write_graph(model: Any, path: Path) -> None:
     probe = model.tokenizer(list(_PROBE), padding=True, truncation=True, return_tensors="pt")
     with unpadded(model, probe["input_ids"], probe["attention_mask"]) as whole:
         if whole is not None:
-            _export(whole, {name: probe[name] for name in _INPUTS[:2]}, path)
+            _export(whole, {name: probe[name] for name in ("input_ids", "attention_mask")}, path)
             return
     inputs = {name: probe[name] for name in _INPUTS if name in probe}
     with attention(model, "eager"):  # fewer steps once exported than torch's own

@@ -56,6 +56,8 @@ class _Quantiser:
         self._added: dict[str, Any] = {}
         self._scaled: dict[str, str] = {}
         """Activations already made bytes: their name, and the prefix of what was made of them."""
+        self._share = self._constant("int8/share", np.array(1 / 127, np.float32))
+        self._middle = self._constant("int8/middle", np.array(_MIDDLE, np.uint8))
 
     def rewrite(self) -> None:
         """Replace multiplications and look-ups; float32 weights that nothing else uses go."""
@@ -84,9 +86,9 @@ class _Quantiser:
         product = [
             f"{prefix}/bytes",
             self._constant(f"{weight}/int8", codes),
-            self._constant("int8/share", np.array(1 / 127, np.float32)),
+            self._share,
             self._constant(f"{weight}/scales", scales[0]),
-            self._constant("int8/middle", np.array(_MIDDLE, np.uint8)),
+            self._middle,
         ]
         return [
             *steps,
@@ -104,13 +106,11 @@ class _Quantiser:
         if x in self._scaled:
             return [], self._scaled[x]
         prefix = self._scaled[x] = f"{x}/int8"
-        share = self._constant("int8/share", np.array(1 / 127, np.float32))
-        middle = self._constant("int8/middle", np.array(_MIDDLE, np.uint8))
         steps = [
             helper.make_node("Abs", [x], [f"{prefix}/abs"]),
             helper.make_node("ReduceMax", [f"{prefix}/abs"], [f"{prefix}/largest"], axes=[-1], keepdims=1),
             helper.make_node("Div", [x, f"{prefix}/largest"], [f"{prefix}/divided"]),
-            helper.make_node("QuantizeLinear", [f"{prefix}/divided", share, middle], [f"{prefix}/bytes"]),
+            helper.make_node("QuantizeLinear", [f"{prefix}/divided", self._share, self._middle], [f"{prefix}/bytes"]),
         ]
         return steps, prefix
 

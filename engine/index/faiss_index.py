@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from engine.errors import SnapshotError
 from engine.index.arrays import map_array
-from engine.index.vectors import ExactVectors, Neighbours, order_by_score
+from engine.index.vectors import ExactVectors, Neighbours, as_float32, order_by_score
 
 __all__ = ["FaissVectors", "factory_for", "save_vectors"]
 
@@ -65,9 +65,9 @@ def save_vectors(vectors: NDArray[np.float16], folder: Path, *, factory: str | N
     faiss.omp_set_num_threads(os.cpu_count() or 1)
     index = faiss.index_factory(vectors.shape[1], chosen, faiss.METRIC_INNER_PRODUCT)
     sample = np.random.default_rng(0).permutation(len(vectors))[:262_144]
-    index.train(vectors[np.sort(sample)].astype(np.float32))
+    index.train(as_float32(vectors[np.sort(sample)]))
     for start in range(0, len(vectors), 65_536):
-        index.add(vectors[start : start + 65_536].astype(np.float32))
+        index.add(as_float32(vectors[start : start + 65_536]))
     faiss.write_index(index, str(folder / "index.faiss"))
     return {"index": chosen}
 
@@ -85,7 +85,7 @@ class FaissVectors:
         n, dimension = self._half.shape
         self._scan = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         for start in range(0, n, 65_536):
-            self._scan.add(self._half[start : start + 65_536].astype(np.float32))
+            self._scan.add(as_float32(self._half[start : start + 65_536]))
         path = folder / "index.faiss"
         self._index: Any = faiss.read_index(str(path)) if path.exists() else None
         self._parameters: dict[int, Any] = {}
@@ -112,8 +112,8 @@ class FaissVectors:
 
     def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
         """Return the ``k`` nearest of all rows to each query: together the codes are read once, which is half the cost."""
-        _check(queries)
         if len(queries) and self._approximates(k):
+            _check(queries)
             return self._approximate(queries, k)
         return [self.search(query, k) for query in queries]
 

@@ -169,9 +169,10 @@ class Table:
             for name in ("rows", "codes", "numbers", "row_indptr", "row_columns")
         )
         self.columns: list[Column] = []
+        every = np.arange(n)
         for d in json.loads((folder / "columns.json").read_text("utf-8")):
             at, of = slice(*d["span"]), slice(*d["labels"])
-            whole = len(rows[at]) == n and bool(np.array_equal(rows[at], np.arange(n)))
+            whole = np.array_equal(rows[at], every)
             self.columns.append(Column(d["name"], d["unit"], rows[at], codes[at], numbers[at], labels[of], whole))
         self.fields: dict[str, list[Column]] = {}
         for column in self.columns:

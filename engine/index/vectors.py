@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ExactVectors", "Neighbours", "VectorIndex", "order_by_score"]
+__all__ = ["ExactVectors", "Neighbours", "VectorIndex", "as_float32", "order_by_score"]
 
 _CHUNK = 65_536
 _SIGN_AND_MAGNITUDE = np.int32(0x8FFFE000 - 2**32)
@@ -88,16 +88,16 @@ class ExactVectors:
         """Return the cosines float32 ``(m,)`` of the given rows."""
         out = np.empty(len(rows), np.float32)
         for start in range(0, len(rows), _CHUNK):
-            block = _single(self._vectors[rows[start : start + _CHUNK]])
+            block = as_float32(self._vectors[rows[start : start + _CHUNK]])
             out[start : start + _CHUNK] = block @ query
         return out
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors float32 ``(m, d)`` of the given rows."""
-        return _single(self._vectors[rows])
+        return as_float32(self._vectors[rows])
 
 
-def _single(values: NDArray[np.float16] | NDArray[np.float32]) -> NDArray[np.float32]:
+def as_float32(values: NDArray[np.float16] | NDArray[np.float32]) -> NDArray[np.float32]:
     """Return finite ``values`` in single precision, three times faster than numpy converts half precision.
 
     The bits are moved to where single precision has them, and the exponent's bias is multiplied away.
