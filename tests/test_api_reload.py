@@ -11,7 +11,7 @@ from api.app import create_app
 from api.reload import Engines, NotReadyError
 from engine.schema import SearchRequest
 from engine.settings import Settings
-from fake_engine import FakeStore, engines_of, product_ids
+from fake_engine import engines_of, product_ids
 
 
 @pytest.fixture
@@ -177,8 +177,8 @@ def _ask(client, stop, seen, problems):
         time.sleep(0.002)
 
 
-def test_no_request_fails_while_fifty_snapshots_are_published():
-    store = FakeStore("s0")
+def test_no_request_fails_while_fifty_snapshots_are_published(store):
+    store.current = "s0"
     app = create_app(Settings(reload_interval_s=0.005), store.open, store.pointer)
     stop, seen, problems = threading.Event(), set(), []
     with TestClient(app) as client:
