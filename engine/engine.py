@@ -22,6 +22,7 @@ from engine.encoder import CachingEncoder, Encoder, open_encoder
 from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.facets import count_facets
+from engine.fit import Fitting
 from engine.highlight import Highlighter
 from engine.index.codes import CodeIndex
 from engine.index.documents import Documents
@@ -31,10 +32,13 @@ from engine.index.lexical import LexicalIndex
 from engine.index.prefix import PrefixIndex
 from engine.index.snapshot import Snapshot, open_snapshot
 from engine.index.table import Table
+from engine.index.values import ValuesIndex
 from engine.index.vectors import Neighbours
+from engine.index.vocabulary import VocabularyIndex
 from engine.language import is_stop
+from engine.lexicon import Lexicon
 from engine.match import MatchSet, match
-from engine.query import ParsedQuery, parse_query
+from engine.query import Knowledge, ParsedQuery, parse_query
 from engine.rank import Ranking, rank, sort_rows
 from engine.retrieve import Candidates, feedback_vector, retrieve_dense, retrieve_lexical
 from engine.schema import (
@@ -87,6 +91,16 @@ class Engine:
         self._lexical = LexicalIndex(folder / "lexical", n)
         self._codes = CodeIndex(folder / "codes")
         self._prefix = PrefixIndex(folder / "prefix")
+        self._known = Knowledge(
+            codes=self._codes,
+            lexical=self._lexical,
+            values=ValuesIndex(folder / "values"),
+            vocabulary=VocabularyIndex(folder / "vocabulary"),
+            lexicon=Lexicon.open(folder / "lexicon"),
+            currencies=self._table.currencies,
+            semantic_languages=settings.semantic_languages,
+        )
+        self._fitting = Fitting(self._table)
         encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
         self._encoder: Encoder = CachingEncoder(encoder, _CACHED_QUERIES)
         self._min_similarity = settings.min_similarity or float(snapshot.manifest.report.get("similarity", 0.0))
@@ -127,14 +141,14 @@ class Engine:
         started = time.perf_counter()
         plans = [_outcome(self._plan, request) for request in requests]
         meant = [plan for plan in plans if isinstance(plan, _Plan) and plan.alpha > 0]
-        vectors = self._encoded([plan.query.searched for plan in meant])
-        near = self._nearest([plan.query.searched for plan in meant if plan.allowed is None], vectors)
+        vectors = self._encoded([plan.query.meant for plan in meant])
+        near = self._nearest([plan.query.meant for plan in meant if plan.allowed is None], vectors)
         for plan in plans:
             yield plan if isinstance(plan, Exception) else _outcome(self._answer, plan, vectors, near, started)
 
     def _plan(self, request: SearchRequest) -> _Plan:
         """Understand a request as far as that goes without its vector."""
-        query = parse_query(request.q, self._codes, self._table.currencies, request.understand)
+        query = parse_query(request.q, self._known, request.understand, request.correct)
         filter_by = join_filters(request.filter_by, *query.filters)
         return _Plan(request, query, filter_by, self._allowed(query, filter_by), self._alpha(query, request.alpha))
 
@@ -163,19 +177,20 @@ class Engine:
     ) -> Answer:
         """Find, rank, cut to the page and write it: what ``SearchResponse`` describes, products as they are stored."""
         request, query, allowed, alpha = plan.request, plan.query, plan.allowed, plan.alpha
-        vector = vectors[query.searched] if alpha > 0 else None
+        vector = vectors[query.meant] if alpha > 0 else None
         if isinstance(vector, Exception):
             raise vector
-        dense = near.get(query.searched) if vector is not None and allowed is None else None
+        dense = near.get(query.meant) if vector is not None and allowed is None else None
         if dense is None:
             dense = retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
         candidates = Candidates(retrieve_lexical(query, self._lexical, allowed), dense, self._coded(query, allowed))
         found = self._match(query, candidates, allowed)
-        ranking = rank(candidates, found, alpha, vector, self._vectors)
+        fit = self._fitting.fit(query, found.rows)
+        ranking = rank(candidates, found, alpha, vector, self._vectors, fit)
         if vector is not None and self.settings.feedback and len(ranking.rows) and not query.codes:
             vector = feedback_vector(vector, ranking.rows[:_FEEDBACK_PRODUCTS], self.settings.feedback, self._vectors)
             dense = retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
-            ranking = rank(Candidates(candidates.lexical, dense, candidates.codes), found, alpha, vector, self._vectors)
+            ranking = rank(Candidates(candidates.lexical, dense, candidates.codes), found, alpha, vector, self._vectors, fit)
         ranking = self._sorted(ranking, request.sort_by)
         written = {
             "query_id": uuid.uuid4().hex,
@@ -222,7 +237,7 @@ class Engine:
             NotFoundError: an id is not in this snapshot; raised at once, before anything is written.
         """
         rows = self._documents.rows_of(request.ids)
-        query = parse_query(request.q, self._codes, self._table.currencies)
+        query = parse_query(request.q, self._known)
         need = Need(
             text=request.q,
             language=request.language or query.language or "en",
@@ -248,20 +263,22 @@ class Engine:
         """Return the mask of rows that filters and exclusions leave, or ``None`` for all."""
         tree = parse_filter(filter_by)
         allowed = None if tree is None else self._table.allow(tree)
-        for group in query.exclusions:
+        for group in (group for groups in query.exclusions for group in groups):
             keep = ~self._lexical.affirming(group)
             allowed = keep if allowed is None else allowed & keep
         return allowed
 
     def _alpha(self, query: ParsedQuery, asked: float | None) -> float:
         """Return the weight of meaning: none for a bare code or a language the model does not know."""
-        if not query.words or query.only_codes or query.language not in (*self.settings.semantic_languages, ""):
+        if not query.words or query.only_codes or not query.meant:
             return 0.0
         return self.settings.alpha if asked is None else asked
 
     def _coded(self, query: ParsedQuery, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
         """Return the allowed rows that bear a code of the query, in the order of the query."""
-        rows = dict.fromkeys(r for c in query.codes for r in c.rows if allowed is None or allowed[r])
+        rows = dict.fromkeys(
+            r for c in query.codes for r in c.rows if (allowed is None or allowed[r]) and self._fitting.may_bear(query, c, r)
+        )
         return np.array(list(rows), np.int64)
 
     def _match(self, query: ParsedQuery, candidates: Candidates, allowed: NDArray[np.bool_] | None) -> MatchSet:
@@ -269,7 +286,7 @@ class Engine:
         if not query.words:
             mask = np.ones(self.product_count, bool) if allowed is None else allowed
             return MatchSet(np.flatnonzero(mask), mask, complete=True, relaxed=False)
-        known = query.language in (*self.settings.semantic_languages, "")
+        known = bool(query.meant)
         return match(
             candidates,
             min_coverage=self.settings.min_coverage if known else self.settings.min_coverage_words,
@@ -320,6 +337,7 @@ def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, fou
         q=query.searched,
         language=query.language,
         understood=list(query.understood),
+        corrected=list(query.corrected),
         filter_by=filter_by,
         sort_by=sort_by,
         alpha=alpha,

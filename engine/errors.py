@@ -4,6 +4,7 @@ DaogouError
 ├── SettingsError        a setting has a value that cannot be used
 ├── MissingExtraError    an optional package is needed and is not installed
 ├── FeedError            a product feed cannot be read, or breaks off
+├── LexiconError         a table of terms cannot be read
 ├── GateError            a finished snapshot was refused, so nothing was published
 ├── LockedError          another writer holds the store
 ├── SnapshotError        a snapshot is missing, incomplete, corrupt or of another format
@@ -26,6 +27,7 @@ __all__ = [
     "FilterError",
     "GateError",
     "GeneratorError",
+    "LexiconError",
     "LockedError",
     "MissingExtraError",
     "NotFoundError",
@@ -62,6 +64,13 @@ class FeedError(DaogouError):
 
     exit_code = 3
     title = "Unreadable feed"
+
+
+class LexiconError(DaogouError):
+    """A table of terms in two languages cannot be read."""
+
+    exit_code = 3
+    title = "Unreadable lexicon"
 
 
 class GateError(DaogouError):

@@ -71,7 +71,7 @@ def _useful(table: Table, mask: NDArray[np.bool_]) -> list[str]:
     common = [i for i in np.argsort(-counts, kind="stable")[:40] if counts[i] >= max(2, found // 5)]
     names = [table.columns[i].name for i in common if _splits(table.columns[i], mask)]
     first = [n for n in _FIRST if n in names]
-    return first + [n for n in dict.fromkeys(names) if n not in first and n not in _NEVER][: _MOST - len(first)]
+    return first + [n for n in dict.fromkeys(names) if n not in first and n not in _NEVER and n[0] != "_"][: _MOST - len(first)]
 
 
 def _splits(column: Column, mask: NDArray[np.bool_]) -> bool:

@@ -22,7 +22,7 @@ from typing import Literal
 import rjieba
 import Stemmer
 
-__all__ = ["PIECE", "TERMS_VERSION", "Term", "Word", "fold", "is_stop", "language_of", "normalize_code", "terms", "words"]
+__all__ = ["PIECE", "TERMS_VERSION", "Term", "Word", "fold", "is_stop", "language_of", "normalize_code", "stem", "terms", "words"]
 
 TERMS_VERSION = 1
 """Changes whenever :func:`terms` would cut a text differently; stored in every snapshot."""
@@ -136,7 +136,8 @@ def is_stop(word: Word) -> bool:
 
 
 @lru_cache(maxsize=262_144)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """Return the stem of an English word in lower case; other words come back as they are."""
     # A Snowball stemmer keeps a buffer, so each thread has its own.
     if not hasattr(_STEMMERS, "english"):
         _STEMMERS.english = Stemmer.Stemmer("english")
@@ -151,15 +152,15 @@ def _latin_forms(text: str) -> tuple[tuple[str, float], ...]:
     if text.endswith(("'s", "’s")):
         text = text[:-2]
     joined = _JOINERS.sub("", text)
-    forms = {_stem(joined): 1.0}
+    forms = {stem(joined): 1.0}
     parts = [p for p in _JOINERS.split(text) if p]
     if len(parts) > 1:
         for part in parts:
-            forms.setdefault(_stem(part), 1.0 / len(parts))
+            forms.setdefault(stem(part), 1.0 / len(parts))
     pieces = PIECE.findall(joined)
     if len(pieces) > 1 and len(joined) <= 24:
         for piece in pieces:
-            forms.setdefault(_stem(piece), 1.0 / len(pieces))
+            forms.setdefault(stem(piece), 1.0 / len(pieces))
     return tuple(forms.items())
 
 
@@ -174,7 +175,7 @@ def _han_forms(text: str) -> tuple[tuple[str, float], ...]:
     return tuple(forms.items())
 
 
-def terms(found: list[Word]) -> Iterator[Term]:
+def terms(found: Sequence[Word]) -> Iterator[Term]:
     """Yield every form of every word, then the character pairs that join neighbouring Chinese words."""
     for index, word in enumerate(found):
         for text, cover in _han_forms(word.text) if word.han else _latin_forms(word.text):

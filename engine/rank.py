@@ -34,9 +34,14 @@ class Ranking:
 
 
 def rank(
-    candidates: Candidates, found: MatchSet, alpha: float, vector: NDArray[np.float32] | None, index: VectorIndex
+    candidates: Candidates,
+    found: MatchSet,
+    alpha: float,
+    vector: NDArray[np.float32] | None,
+    index: VectorIndex,
+    fit: NDArray[np.float32] | None = None,
 ) -> Ranking:
-    """Order a match set. ``alpha`` weighs meaning against words."""
+    """Order a match set. ``alpha`` weighs meaning against words; ``fit`` is added for each row of the set."""
     rows = found.rows
     lexical = candidates.lexical.score[rows]
     semantic = _semantic(candidates, rows, lexical, vector, index)
@@ -44,6 +49,8 @@ def rank(
     meaning = np.nan_to_num(_scaled(semantic, candidates.dense.scores))
     code = np.isin(rows, candidates.codes) if candidates.codes.size else np.zeros(len(rows), bool)
     fused = (np.float32(1 - alpha) * words + np.float32(alpha) * meaning + 2 * code).astype(np.float32)
+    if fit is not None:
+        fused += fit
     order = np.lexsort((rows, -fused))
     return Ranking(rows[order], fused[order], lexical[order], semantic[order], code[order])
 

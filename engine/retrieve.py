@@ -32,7 +32,7 @@ class Candidates:
 
 def retrieve_lexical(query: ParsedQuery, index: LexicalIndex, allowed: NDArray[np.bool_] | None) -> LexicalScores:
     """Score every product by words; products not allowed score 0."""
-    found = index.search(query.words)
+    found = index.search(query.words, query.concepts)
     if allowed is None:
         return found
     return LexicalScores(np.where(allowed, found.score, 0), np.where(allowed, found.coverage, 0))

@@ -21,6 +21,7 @@ __all__ = [
     "AttributeValue",
     "Citation",
     "Claim",
+    "Corrected",
     "ExplainRequest",
     "Facet",
     "FacetCount",
@@ -163,22 +164,36 @@ class SearchRequest(_Wire):
     alpha: Annotated[
         float | None, Field(ge=0, le=1, description="Weight of meaning against words: 0 lexical, 1 semantic.")
     ] = None
-    understand: bool = Field(True, description="Read price limits and exclusions out of the query text.")
+    understand: bool = Field(True, description="Read limits, exclusions and traits out of the query text.")
+    correct: bool = Field(True, description="Search also for what words that no product has were probably meant to be.")
 
 
 class Understood(_Wire):
     """One thing read out of the query text, with the characters it was read from.
 
-    ``kind`` is ``price`` (``filter`` is the equivalent filter expression) or ``exclude`` (``terms`` are left out).
-    Cutting ``q[start:end]`` out of the query undoes it.
+    ``kind`` is ``price`` (a limit, or a wish such as ``cheap``), ``exclude`` (``terms`` are left out), ``object`` (the
+    thing wanted), ``for`` (what it must go with), ``attribute`` (``field`` and the ``terms`` that say it) or ``measure``
+    (``terms`` is the quantity in the unit ``field``). ``mode`` says whether it is kept to (``filter``) or only moves
+    products up and down (``prefer``). Cutting ``q[start:end]`` out of the query undoes it.
     """
 
-    kind: Literal["price", "exclude"]
+    kind: Literal["price", "exclude", "object", "for", "attribute", "measure"]
     text: str
     start: int
     end: int
+    mode: Literal["filter", "prefer"] = "filter"
+    field: str = ""
     filter: str = ""
     terms: list[str] = []
+
+
+class Corrected(_Wire):
+    """A word no product has, and what was searched for beside it. ``correct=false`` undoes it."""
+
+    text: str
+    start: int
+    end: int
+    replacement: str
 
 
 class Applied(_Wire):
@@ -187,6 +202,7 @@ class Applied(_Wire):
     q: str = Field(description="The words searched for, once what was understood was taken out.")
     language: Literal["en", "zh", ""]
     understood: list[Understood] = []
+    corrected: list[Corrected] = []
     filter_by: str = ""
     sort_by: str = ""
     alpha: float

@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     max_shrink: float = Field(0.3, ge=0, le=1, description="Share of products that may vanish in one reindex.")
     max_rejected: float = Field(0.5, ge=0, le=1, description="Share of rows that may be rejected in one reindex.")
 
+    lexicons: list[Path] = Field(
+        [], description="Tables of terms in English and Chinese (columns kind, en, zh) beside the one that comes along."
+    )
+
     # Search
     alpha: float = Field(0.7, ge=0, le=1, description="Weight of meaning against words.")
     semantic_languages: list[str] = Field(

@@ -11,6 +11,8 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from engine.language import language_of
+from engine.lexicon import Lexicon
 from engine.schema import AttributeValue, Product
 
 __all__ = ["FIELDS", "TEXT_VERSION", "attribute_text", "content_hash", "embedding_text", "lexical_fields"]
@@ -44,17 +46,25 @@ def attribute_text(name: str, values: tuple[AttributeValue, ...]) -> str:
     return label if any(v is True for v in values) else ""
 
 
-def embedding_text(product: Product) -> str:
-    """Return the one text a product is embedded from, the most telling parts first, since encoders cut the end."""
+def embedding_text(product: Product, lexicon: Lexicon | None = None) -> str:
+    """Return the one text a product is embedded from, the most telling parts first, since encoders cut the end.
+
+    With a ``lexicon``, for a model that reads no Chinese, Chinese parts are put into English word by word.
+    """
     parts = [product.title]
     if product.brand and product.brand.lower() not in product.title.lower():
         parts.append(product.brand)
     if product.category:
         parts.append(product.category[-1])
-    head = ". ".join(parts)
     attributes = [text for n, v in product.attributes.items() if (text := attribute_text(n, v))]
-    tail = "; ".join(attributes[:_EMBEDDED_ATTRIBUTES])
-    return ". ".join(p for p in (head, product.description[:_EMBEDDED_DESCRIPTION], tail) if p)
+    parts += [product.description[:_EMBEDDED_DESCRIPTION], "; ".join(attributes[:_EMBEDDED_ATTRIBUTES])]
+    if lexicon is not None:
+        parts = [_glossed(part, lexicon) for part in parts]
+    return ". ".join(p for p in parts if p)
+
+
+def _glossed(text: str, lexicon: Lexicon) -> str:
+    return lexicon.english(text)[0] if language_of(text) == "zh" else text
 
 
 def lexical_fields(product: Product) -> dict[str, str]:
@@ -68,6 +78,6 @@ def lexical_fields(product: Product) -> dict[str, str]:
     }
 
 
-def content_hash(product: Product) -> str:
+def content_hash(product: Product, lexicon: Lexicon | None = None) -> str:
     """Return the hex SHA-256 of what the encoder would read of the product."""
-    return hashlib.sha256(embedding_text(product).encode()).hexdigest()
+    return hashlib.sha256(embedding_text(product, lexicon).encode()).hexdigest()

@@ -20,8 +20,11 @@ from engine.index.faiss_index import FaissVectors, save_vectors
 from engine.index.lexical import LexicalBuilder
 from engine.index.prefix import PrefixBuilder
 from engine.index.table import TableBuilder
+from engine.index.values import ValuesBuilder
 from engine.index.vectors import ExactVectors
+from engine.index.vocabulary import VocabularyBuilder
 from engine.language import is_stop, words
+from engine.lexicon import Lexicon, is_accessory
 from engine.match import background_threshold
 from engine.text import lexical_fields
 from indexer.durable import link_or_copy
@@ -35,17 +38,22 @@ _MEASURED = 64
 _TIE = 1e-5
 
 
-def build_files(spool: Spool, folder: Path, advance: Callable[[int], None]) -> dict[str, Any]:
+def build_files(spool: Spool, folder: Path, advance: Callable[[int], None], lexicon: Lexicon) -> dict[str, Any]:
     """Write documents, columns, words, codes, suggestions and content hashes, and return their counts."""
     documents, table, lexical, prefix = DocumentsBuilder(folder / "documents"), TableBuilder(), LexicalBuilder(), PrefixBuilder()
+    values, vocabulary = ValuesBuilder(lexicon), VocabularyBuilder(lexicon)
     codes = []
     for product in spool.products(spool.ids):
         documents.add(product)
-        table.add(product)
+        table.add(product, is_accessory(product.category, product.title, lexicon))
         lexical.add(lexical_fields(product))
         prefix.add(product)
+        values.add(product)
+        vocabulary.add(product)
         codes.append(codes_of(product))
         advance(1)
+    for product in spool.products(spool.ids):
+        values.hear(product)
     hashes = np.frombuffer(b"".join(spool.hashes[i] for i in spool.ids), np.uint8).reshape(len(spool.ids), 32)
     np.save(folder / "hashes.npy", hashes, allow_pickle=False)
     return {
@@ -54,6 +62,9 @@ def build_files(spool: Spool, folder: Path, advance: Callable[[int], None]) -> d
         **lexical.save(folder / "lexical"),
         **prefix.save(folder / "prefix"),
         **save_codes(codes, folder / "codes"),
+        **values.save(folder / "values"),
+        **vocabulary.save(folder / "vocabulary"),
+        **lexicon.save(folder / "lexicon"),
     }
 
 

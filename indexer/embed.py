@@ -14,6 +14,7 @@ import numpy as np
 from engine.encoder import Encoder, open_encoder
 from engine.encoder.card import read_card
 from engine.encoder.torch_encoder import bulk_encoder
+from engine.lexicon import Lexicon
 from engine.settings import Settings
 from engine.text import embedding_text
 from indexer.plan import Plan
@@ -39,7 +40,14 @@ def open_encoders(exported: Path, settings: Settings) -> tuple[Encoder, Encoder]
     return products, open_encoder(exported, threads=0) if products.fingerprint.endswith(":torch") else products
 
 
-def embed_missing(plan: Plan, spool: Spool, encoder: Encoder, batch_size: int, advance: Callable[[int], None]) -> None:
+def embed_missing(
+    plan: Plan,
+    spool: Spool,
+    encoder: Encoder,
+    batch_size: int,
+    advance: Callable[[int], None],
+    lexicon: Lexicon | None = None,
+) -> None:
     """Embed the plan's missing rows in place, some at a time.
 
     Raises:
@@ -48,6 +56,6 @@ def embed_missing(plan: Plan, spool: Spool, encoder: Encoder, batch_size: int, a
     size = max(batch_size, _AT_A_TIME)
     for start in range(0, len(plan.missing), size):
         rows = plan.missing[start : start + size]
-        texts = [embedding_text(product) for product in spool.products([spool.ids[row] for row in rows])]
+        texts = [embedding_text(product, lexicon) for product in spool.products([spool.ids[row] for row in rows])]
         plan.vectors[rows] = encoder.encode_products(texts).astype(np.float16)
         advance(len(rows))

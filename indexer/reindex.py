@@ -16,6 +16,7 @@ from engine.encoder.card import Card, read_card
 from engine.encoder.export import export_encoder
 from engine.index.snapshot import FORMAT, Manifest
 from engine.language import TERMS_VERSION
+from engine.lexicon import Lexicon
 from engine.settings import Settings
 from engine.text import TEXT_VERSION, embedding_text
 from indexer.build import build_files, build_vectors, link_encoder
@@ -107,19 +108,21 @@ def reindex(
     """
     started, store = time.monotonic(), Path(settings.store)
     with writer_lock(store), workplace(store, progress.note) as work:
+        lexicon = Lexicon.own(*settings.lexicons)
+        glossing = None if "zh" in settings.semantic_languages else lexicon
         previous = open_previous(store, progress.note)
-        facts, spool = _read(Path(feed), format, settings, work, progress)
+        facts, spool = _read(Path(feed), format, settings, work, progress, glossing)
         check_counts(spool, previous_count(store), settings, allow_shrink=allow_shrink, rejects=work.rejects)
 
-        exported = _export(spool, settings, progress)
+        exported = _export(spool, settings, progress, glossing)
         card = read_card(exported)
         products, queries = open_encoders(exported, settings)
         plan = make_plan([spool.hashes[i] for i in spool.ids], products.fingerprint, products.dimension, previous)
         progress.start("Embedding", len(plan.missing), "products")
-        embed_missing(plan, spool, products, settings.batch_size, progress.advance)
+        embed_missing(plan, spool, products, settings.batch_size, progress.advance, glossing)
 
         progress.start("Building", len(spool.ids), "products")
-        counts = build_files(spool, work.folder, progress.advance)
+        counts = build_files(spool, work.folder, progress.advance, lexicon)
         measured = build_vectors(spool, plan.vectors, queries, work.folder)
         link_encoder(exported, work.folder)
         check_vectors(work.folder, measured["recall"])
@@ -158,23 +161,23 @@ def reindex(
 
 
 def _read(
-    feed: Path, format: str, settings: Settings, work: Workplace, progress: Progress
+    feed: Path, format: str, settings: Settings, work: Workplace, progress: Progress, glossing: Lexicon | None
 ) -> tuple[dict[str, Any], Spool]:
     """Read and clean the whole feed into the workplace; return what it was recognised as, and the spool."""
     with open_feed(feed, format=format, max_cell_chars=settings.max_cell_chars) as opened:
         progress.start("Reading", opened.bytes_total, "bytes")
-        spool = spool_feed(opened, work.spool, work.rejects, settings, progress.advance)
+        spool = spool_feed(opened, work.spool, work.rejects, settings, progress.advance, glossing)
         # The mapping of formats without a header is complete only now.
         return {"format": opened.format, "encoding": opened.encoding, "mapping": dict(opened.mapping)}, spool
 
 
-def _export(spool: Spool, settings: Settings, progress: Progress) -> Path:
+def _export(spool: Spool, settings: Settings, progress: Progress, glossing: Lexicon | None) -> Path:
     """Return the folder of the exported model, which is compared with the original on this shop's texts."""
     return export_encoder(
         settings.model,
         Path(settings.store) / "encoders",
         max_tokens=settings.max_tokens,
-        sample_texts=[embedding_text(product) for product in spool.spread(_PARITY_TEXTS)],
+        sample_texts=[embedding_text(product, glossing) for product in spool.spread(_PARITY_TEXTS)],
         device=settings.device,
         progress=progress.note,
     )

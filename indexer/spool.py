@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 import orjson
 
+from engine.lexicon import Lexicon
 from engine.schema import Product
 from engine.settings import Settings
 from engine.text import content_hash
@@ -53,7 +54,9 @@ class Spool:
                 yield Product.from_document(orjson.loads(stream.readline()))
 
 
-def spool_feed(feed: Feed, path: Path, rejects: Path, settings: Settings, advance: Callable[[int], None]) -> Spool:
+def spool_feed(
+    feed: Feed, path: Path, rejects: Path, settings: Settings, advance: Callable[[int], None], lexicon: Lexicon | None = None
+) -> Spool:
     """Read and clean a whole feed into ``path``; every rejected row goes to ``rejects`` with its line and reason.
 
     Raises:
@@ -80,7 +83,7 @@ def spool_feed(feed: Feed, path: Path, rejects: Path, settings: Settings, advanc
                 cells = (str(result.line), result.id, result.reason, result.detail)
                 refused.write("\t".join(" ".join(c.split()) for c in cells) + "\n")
             else:
-                _keep(spool, result, out)
+                _keep(spool, result, out, lexicon)
             if spool.rows % 200 == 0:
                 advance(feed.bytes_read - done)
                 done = feed.bytes_read
@@ -89,9 +92,9 @@ def spool_feed(feed: Feed, path: Path, rejects: Path, settings: Settings, advanc
     return spool
 
 
-def _keep(spool: Spool, cleaned: Cleaned, out: IO[bytes]) -> None:
+def _keep(spool: Spool, cleaned: Cleaned, out: IO[bytes], lexicon: Lexicon | None) -> None:
     product = cleaned.product
     spool.places[product.id] = out.tell()
-    spool.hashes[product.id] = bytes.fromhex(content_hash(product))
+    spool.hashes[product.id] = bytes.fromhex(content_hash(product, lexicon))
     spool.repairs.update(cleaned.repairs)
     out.write(orjson.dumps(product.to_document()) + b"\n")

@@ -52,6 +52,7 @@ def test_blocks_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> No
 
 @given(SCORES)
 def test_small_randomisation_test_equals_enumeration(values: np.ndarray) -> None:
+    values = np.round(values, 3)  # closer together than that, the slacks for rounding decide
     other = np.round(values[::-1] * 4) / 4
     differences = (other - values).tolist()
     observed = abs(sum(differences))

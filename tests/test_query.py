@@ -1,22 +1,69 @@
 """What is read out of a query, and from which characters."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.index.codes import CodeIndex, codes_of, save_codes
+from engine.index.lexical import LexicalBuilder, LexicalIndex
+from engine.index.values import ValuesBuilder, ValuesIndex
+from engine.index.vocabulary import VocabularyBuilder, VocabularyIndex
+from engine.lexicon import Lexicon
+from engine.query import Knowledge
 from engine.query.exclude import find_exclusions
-from engine.query.parse import parse_query
+from engine.query.parse import ParsedQuery, parse_query
 from engine.query.price import find_prices
 from engine.schema import Product
+from engine.text import lexical_fields
+
+TEXTS_WITHOUT_EXCLUSION = [
+    "non-slip bath mat", "non slip bath mat", "notebook", "no. 5 battery", "north face", "knot pillow", "no-show socks",
+    "no show socks", "hands-free headset", "wrinkle free shirt", "不锈钢锅", "无线耳机", "非常好看的裙子", "不粘锅", "not too big",
+]  # fmt: skip
+
+
+PRODUCTS = [
+    Product("1", "Brother black toner", brand="Brother", mpn="TN-2110", attributes={"color": ("Black",)}),
+    Product("2", "Red drive 500 GB", gtin=("0088420588030",), attributes={"color": ("Red",)}),
+    Product("3", "Laser printer", brand="Inkwell", mpn="KX 2200/B", attributes={"color": ("White",)}),
+    Product("4", "蓝牙耳机 黑色", brand="听澜", attributes={"color": ("黑色",)}),
+    Product("5", "Waterproof red jacket", attributes={"color": ("Red",), "material": ("Nylon",)}),
+    Product("6", "Red waterproof laptop bag", attributes={"color": ("Red",), "material": ("nylon",)}),
+    Product("7", "Laser printer headphones laptop", brand="Inkwell"),
+    Product("8", "Headphones, black", attributes={"color": ("Black",)}),
+]
+
+
+def knowledge(folder: Path, currencies: Sequence[str] = ("USD",)) -> Knowledge:
+    lexicon = Lexicon.own()
+    lexical, values, vocabulary = LexicalBuilder(), ValuesBuilder(lexicon), VocabularyBuilder(lexicon)
+    for product in PRODUCTS:
+        lexical.add(lexical_fields(product))
+        values.add(product)
+        vocabulary.add(product)
+    for product in PRODUCTS:
+        values.hear(product)
+    save_codes([codes_of(p) for p in PRODUCTS], folder / "codes")
+    lexical.save(folder / "lexical")
+    values.save(folder / "values")
+    vocabulary.save(folder / "vocabulary")
+    return Knowledge(
+        CodeIndex(folder / "codes"),
+        LexicalIndex(folder / "lexical", len(PRODUCTS)),
+        ValuesIndex(folder / "values"),
+        VocabularyIndex(folder / "vocabulary"),
+        lexicon,
+        currencies,
+    )
 
 
 @pytest.fixture(scope="module")
-def codes(tmp_path_factory: pytest.TempPathFactory) -> CodeIndex:
-    folder = tmp_path_factory.mktemp("codes")
-    products = [Product("1", "Toner", mpn="TN-2110"), Product("2", "Drive", gtin=("0088420588030",)), Product("3", "x", mpn="KX 2200/B")]
-    save_codes([codes_of(p) for p in products], folder)
-    return CodeIndex(folder)
+def known(tmp_path_factory: pytest.TempPathFactory) -> Knowledge:
+    return knowledge(tmp_path_factory.mktemp("known"))
 
 
 @pytest.mark.parametrize(
@@ -68,30 +115,35 @@ def test_numbers_that_are_no_prices(text: str) -> None:
         ("bottle without a plastic lid for kids", "without a plastic lid", ["plastic", "lid"]),
         ("杯子 不要塑料的", "不要塑料的", ["塑料"]),
         ("不含酒精 洗手液", "不含酒精", ["酒精"]),
+        ("手机 非苹果", "非苹果", ["苹果"]),
+        ("sugar-free gum", "sugar-free", ["sugar"]),
+        ("wheels no rims", "no rims", ["rims"]),
+        ("a dress that is not made of polyester please", "not made of polyester", ["polyester"]),
+        ("i don't want leather", "don't want leather", ["leather"]),
     ],
 )
 def test_exclusions(text: str, span: str, named: list[str]) -> None:
-    (found,) = find_exclusions(text)
+    (found,) = find_exclusions(text, Lexicon.own())
     assert text[found.start : found.end] == span
-    assert [w.text for w in found.words] == named
-    assert all(text[w.start : w.end].lower() == w.text for w in found.words)
+    assert [w.text for w in found.groups[0]] == named
+    assert all(text[w.start : w.end].lower() == w.text for w in found.groups[0])
 
 
-@pytest.mark.parametrize("text", ["non-slip bath mat", "non slip bath mat", "notebook", "no. 5 battery", "north face", "knot pillow"])
+@pytest.mark.parametrize("text", TEXTS_WITHOUT_EXCLUSION)
 def test_qualities_are_not_exclusions(text: str) -> None:
-    assert list(find_exclusions(text)) == []
+    assert list(find_exclusions(text, Lexicon.own())) == []
 
 
 @pytest.mark.parametrize("written", ["TN-2110", "tn2110", "tn 2110", "toner TN 2110", "ＴＮ２１１０ 硒鼓", "brother tn-2110"])
-def test_model_numbers_in_every_written_form(codes: CodeIndex, written: str) -> None:
-    query = parse_query(written, codes, ["USD"])
+def test_model_numbers_in_every_written_form(known: Knowledge, written: str) -> None:
+    query = parse_query(written, known)
     assert [c.rows for c in query.codes] == [(0,)]
     assert query.only_codes == (not any(w in written for w in ("toner", "硒鼓", "brother")))
 
 
 @pytest.mark.parametrize(("written", "row"), [("0088420588030", 1), ("88420588030", 1), ("kx2200b", 2), ("KX-2200 B", 2)])
-def test_eans_and_separators(codes: CodeIndex, written: str, row: int) -> None:
-    assert [c.rows for c in parse_query(written, codes, []).codes] == [(row,)]
+def test_eans_and_separators(known: Knowledge, written: str, row: int) -> None:
+    assert [c.rows for c in parse_query(written, known).codes] == [(row,)]
 
 
 def test_short_and_plain_numbers_are_no_codes() -> None:
@@ -100,24 +152,105 @@ def test_short_and_plain_numbers_are_no_codes() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("under $80 不要塑料的元以内 a1TN-2110 到"), max_size=40))
-def test_spans_are_in_order_and_the_rest_keeps_its_place(codes: CodeIndex, text: str) -> None:
-    query = parse_query(text, codes, ["USD", "CNY"])
+def test_spans_are_in_order_and_the_rest_keeps_its_place(known: Knowledge, text: str) -> None:
+    query = parse_query(text, known)
     end = 0
     for u in query.understood:
         assert end <= u.start < u.end <= len(text)
         assert text[u.start : u.end] == u.text
         end = u.end
     for word in query.words:
-        assert not any(u.start < word.end and word.start < u.end for u in query.understood)
+        assert not any(u.start < word.end and word.start < u.end for u in query.understood if u.mode == "filter")
 
 
-def test_nothing_is_read_when_that_is_switched_off(codes: CodeIndex) -> None:
-    query = parse_query("jacket under $80", codes, ["USD"], understand=False)
+def test_nothing_is_read_when_that_is_switched_off(known: Knowledge) -> None:
+    query = parse_query("jacket under $80", known, understand=False)
     assert query.understood == ()
     assert query.searched == "jacket under $80"
 
 
-def test_ambiguous_money_is_the_shops_own_where_it_has_one(codes: CodeIndex) -> None:
-    assert parse_query("tent under $80", codes, ["AUD"]).filters == ["price:<=80"]
-    assert parse_query("tent under $80", codes, ["AUD", "CNY"]).filters == ["price:<=80USD"]
-    assert parse_query("tent under 80 euros", codes, ["AUD"]).filters == ["price:<=80EUR"]
+def test_ambiguous_money_is_the_shops_own_where_it_has_one(known: Knowledge) -> None:
+    assert parse_query("tent under $80", replace(known, currencies=["AUD"])).filters == ["price:<=80"]
+    assert parse_query("tent under $80", replace(known, currencies=["AUD", "CNY"])).filters == ["price:<=80USD"]
+    assert parse_query("tent under 80 euros", replace(known, currencies=["AUD"])).filters == ["price:<=80EUR"]
+
+
+def spans(query: ParsedQuery, kind: str) -> list[str]:
+    return [u.text for u in query.understood if u.kind == kind]
+
+
+def test_traits_are_learned_from_the_catalogue_in_both_languages(known: Knowledge) -> None:
+    query = parse_query("red laptop bag", known)
+    assert spans(query, "attribute") == ["red"]
+    assert spans(query, "object") == ["laptop bag"]
+    (trait,) = parse_query("黑色蓝牙耳机", known).traits[:1]
+    assert trait.field == "color"
+    assert set(trait.fields["color"]) == {"黑色", "Black"}
+    assert {"听澜"} == set(spans(parse_query("听澜 耳机", known), "attribute"))
+
+
+@pytest.mark.parametrize(
+    ("text", "measure"),
+    [
+        ('laptop 15.6"', "39.624 cm"),
+        ("笔记本 15.6寸", "39.624 cm"),
+        ("drive 2TB", "2000 GB"),
+        ("五升空气炸锅", "5 l"),
+        ("a seventy centimeter mirror", "70 cm"),
+        ("500毫升杯子", "0.5 l"),
+    ],
+)
+def test_measures_meet_in_one_unit(known: Knowledge, text: str, measure: str) -> None:
+    assert [str(t.quantity) for t in parse_query(text, known).traits if t.quantity] == [measure]
+
+
+@pytest.mark.parametrize(
+    ("text", "thing", "target", "accessory"),
+    [
+        ("toner for brother tn-2110", ["toner"], ["brother tn-2110"], True),
+        ("iphone 11 手机壳", ["手机壳"], [], True),
+        ("佳能相机包", ["相机包"], [], True),
+        ("laptop", ["laptop"], [], False),
+        ("laptop bag", ["laptop bag"], [], True),
+        ("headphones for men", ["headphones"], [], False),
+        ("jacket with hood", ["jacket"], [], False),
+    ],
+)
+def test_the_thing_wanted_is_told_from_what_it_goes_with(
+    known: Knowledge, text: str, thing: list[str], target: list[str], accessory: bool
+) -> None:
+    query = parse_query(text, known)
+    if thing != ["相机包"]:
+        assert spans(query, "object") == thing
+    assert query.head.accessory == accessory
+    if target:
+        assert spans(query, "for") == target
+
+
+@pytest.mark.parametrize(
+    ("text", "replaced"),
+    [
+        ("headphnes", {"headphnes": "headphones"}),
+        ("waterprof jacket", {"waterprof": "waterproof"}),
+        ("lanya erji", {"lanya erji": "蓝牙耳机"}),
+        ("蓝呀耳机", {"蓝呀": "蓝牙"}),
+        ("headphones", {}),
+        ("tn2110", {}),
+        ("xyzzyq", {}),
+    ],
+)
+def test_only_unknown_words_are_corrected(known: Knowledge, text: str, replaced: dict[str, str]) -> None:
+    query = parse_query(text, known)
+    assert {c.text: c.replacement for c in query.corrected} == replaced
+    assert all(text[c.start : c.end] == c.text for c in query.corrected)
+    assert [w.text for w in query.words] == [w.text for w in parse_query(text, known, correct=False).words]
+    assert parse_query(text, known, correct=False).corrected == ()
+
+
+@pytest.mark.parametrize(("text", "cheap"), [("cheap laptop", 1), ("便宜的耳机", 1), ("高端耳机", -1), ("laptop", 0)])
+def test_a_wish_about_the_price_is_no_word_to_search(known: Knowledge, text: str, cheap: int) -> None:
+    query = parse_query(text, known)
+    assert query.cheap == cheap
+    assert query.filters == []
+    assert "cheap" not in query.searched
+    assert "便宜" not in query.searched

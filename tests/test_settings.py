@@ -19,6 +19,7 @@ OTHER = {
     "generator": "local",
     "semantic_languages": '["zh"]',
     "cors_origins": '["https://shop.example"]',
+    "lexicons": '["terms.tsv"]',
 }
 
 
@@ -63,7 +64,7 @@ def test_the_environment_goes_before_the_file_and_the_default(
     (tmp_path / "daogou.toml").write_text(f"{name} = {json.dumps(value)}\n", "utf-8")
     from_file = getattr(load_settings(), name)
     assert from_file != default
-    assert from_file == (Path(text) if isinstance(default, Path) else value)
+    assert from_file == (Path(text) if isinstance(default, Path) else [Path(v) for v in value] if name == "lexicons" else value)
 
     back = str(default) if isinstance(default, str | Path) else json.dumps(default)
     monkeypatch.setenv(f"DAOGOU_{name.upper()}", back)

@@ -29,7 +29,7 @@ from engine.index.arrays import map_array
 from engine.language import Term, Word, is_stop, terms, words
 from engine.text import FIELDS
 
-__all__ = ["LexicalBuilder", "LexicalIndex", "LexicalScores"]
+__all__ = ["Concept", "LexicalBuilder", "LexicalIndex", "LexicalScores"]
 
 K1 = 0.3
 B = 0.6
@@ -113,6 +113,15 @@ def _negated(text: str, word: Word) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Concept:
+    """The words ``first`` up to ``last`` (not included) of a query, and other ways to say them."""
+
+    first: int
+    last: int
+    alternatives: tuple[tuple[Word, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LexicalScores:
     """``score`` float32 ``(n,)`` is BM25F, 0 where nothing matched; ``coverage`` float32 ``(n,)`` is in [0, 1]."""
 
@@ -133,23 +142,77 @@ class LexicalIndex:
         )
         self._rarest = float(self._idf.max()) if len(self._idf) else 1.0
 
-    def knows(self, term: str) -> bool:
-        """Return whether any product has the term."""
-        return term in self._ids
+    def has(self, word: Word) -> bool:
+        """Return whether any product has the word, in any form that is the whole word."""
+        return self._known(list(terms([word])))
 
-    def search(self, found: Sequence[Word]) -> LexicalScores:
-        """Score every product against the words of a query; words without a need of their own are left out."""
-        content = [w for w in found if not is_stop(w)] or list(found)
+    def search(self, found: Sequence[Word], concepts: Sequence[Concept] = ()) -> LexicalScores:
+        """Score every product against the words of a query; words without a need of their own are left out.
+
+        A product has a concept when it has its words or those of one of its alternatives, whichever it has best.
+        """
+        content = {i for i, w in enumerate(found) if not is_stop(w)} or set(range(len(found)))
         score = np.zeros(self.n, np.float32)
         coverage = np.zeros(self.n, np.float32)
         grouped: dict[int, list[Term]] = {}
-        for term in terms(content):
-            grouped.setdefault(term.word, []).append(term)
+        for term in terms(found):
+            if term.word in content and (term.cover or term.word - 1 in content):
+                grouped.setdefault(term.word, []).append(term)
         mass = {index: self._mass(group) for index, group in grouped.items()}
+        meant = [(c, self._alternatives(c)) for c in concepts if any(i in grouped for i in range(c.first, c.last))]
+        held = {i: (c, options) for c, options in meant if options for i in range(c.first, c.last)}
+        for c, options in meant:
+            if options:  # what is said in words the catalogue does not use weighs what it weighs in the catalogue's
+                own = [i for i in range(c.first, c.last) if i in grouped]
+                heavy = max(sum(self._mass(g) for g in groups) for groups in options)
+                unknown = not any(self._known(grouped[i]) for i in own)
+                share = (heavy if unknown else max(heavy, sum(mass[i] for i in own))) / len(own)
+                mass.update(dict.fromkeys(own, share))
         total = sum(mass.values()) or 1.0
         for index, group in grouped.items():
-            self._add_word(group, mass[index] / total, score, coverage)
+            if index not in held:
+                self._add_word(group, mass[index] / total, score, coverage)
+        for c, options in meant:
+            if options:
+                said = {i: grouped[i] for i in range(c.first, c.last) if i in grouped}
+                self._add_concept(said, mass, options, total, score, coverage)
         return LexicalScores(score, coverage)
+
+    def _alternatives(self, concept: Concept) -> list[list[list[Term]]]:
+        """Return the alternatives all of whose words some product has, each as one list of terms for each word."""
+        out = []
+        for option in concept.alternatives:
+            groups: dict[int, list[Term]] = {}
+            for term in terms(option):
+                groups.setdefault(term.word, []).append(term)
+            if groups and all(self._known(group) for group in groups.values()):
+                out.append(list(groups.values()))
+        return out
+
+    def _known(self, group: Sequence[Term]) -> bool:
+        return any(t.cover == 1.0 and t.text in self._ids for t in group)
+
+    def _add_concept(
+        self,
+        own: Mapping[int, list[Term]],
+        mass: Mapping[int, float],
+        options: Sequence[Sequence[list[Term]]],
+        total: float,
+        score: NDArray[np.float32],
+        coverage: NDArray[np.float32],
+    ) -> None:
+        """Add one concept: the best of its own words and of each alternative."""
+        whole = sum(mass[i] for i in own)
+        best_score, best_cover = np.zeros(self.n, np.float32), np.zeros(self.n, np.float32)
+        for groups in (list(own.values()), *options):
+            one, cover = np.zeros(self.n, np.float32), np.zeros(self.n, np.float32)
+            weights = [self._mass(group) for group in groups]
+            for group, weight in zip(groups, weights, strict=True):
+                self._add_word(group, weight / (sum(weights) or 1.0), one, cover)
+            np.maximum(best_score, one, out=best_score)
+            np.maximum(best_cover, cover, out=best_cover)
+        score += best_score
+        coverage += best_cover * np.float32(whole / total)
 
     def affirming(self, found: Sequence[Word]) -> NDArray[np.bool_]:
         """Return the mask ``(n,)`` of products that affirm every word."""

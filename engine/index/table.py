@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,13 @@ from engine.index.arrays import map_array
 from engine.index.filters import And, Condition, Filter, Not, Or
 from engine.language import fold, words
 from engine.schema import Product, Quantity
-from engine.units import parse_quantity
+from engine.units import find_quantities, parse_quantity
 
-__all__ = ["Column", "Table", "TableBuilder"]
+__all__ = ["ACCESSORY", "SAID", "Column", "Table", "TableBuilder"]
 
+ACCESSORY = "_accessory"
+SAID = "_said"
+"""The fields of what is an accessory and of what titles measure; fields that begin with an underscore are nobody's to filter by."""
 _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z°\"″\u4e00-\u9fff]*)\s*")
 
 
@@ -50,6 +53,8 @@ def _cells(product: Product) -> Iterator[tuple[str, str, str | float]]:
     if (price := product.current_price) is not None:
         yield "price", price.currency, price.major
         yield "currency", "", price.currency
+    for _, _, said in find_quantities(product.title):
+        yield SAID, said.unit, said.value
     yield "on_sale", "", "true" if product.sale_price is not None else "false"
     for name, values in product.attributes.items():
         for value in values:
@@ -77,9 +82,10 @@ class TableBuilder:
         self._columns: dict[tuple[str, str], _Growing] = {}
         self._n = 0
 
-    def add(self, product: Product) -> None:
+    def add(self, product: Product, accessory: bool = False) -> None:
         """Add the next product."""
-        for name, unit, value in dict.fromkeys(_cells(product)):
+        cells = [*_cells(product), *((ACCESSORY, "", "true") for _ in range(accessory))]
+        for name, unit, value in dict.fromkeys(cells):
             key = (name, unit)
             column = self._columns.get(key)
             if column is None:
@@ -189,9 +195,10 @@ class Table:
         Raises:
             FilterError: there is no such field; the message names near ones.
         """
-        found = self.fields.get(name)
+        found = self.fields.get(name) if not name.startswith("_") else None
         if found is None:
-            near = [match for match, _, _ in process.extract(name, list(self.fields), limit=4, score_cutoff=50)]
+            known = [field for field in self.fields if not field.startswith("_")]
+            near = [match for match, _, _ in process.extract(name, known, limit=4, score_cutoff=50)]
             hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""
             raise FilterError(f"No product has a field {name[:80]!r}.{hint}", position)
         return found
@@ -258,6 +265,30 @@ class Table:
             return number * self._rates[written.upper()] / self._rates[unit]
         quantity = parse_quantity(f"{match.group(1)} {written}")
         return quantity.value if quantity is not None and quantity.unit == unit else None
+
+    def labelled(self, name: str, labels: Collection[str]) -> NDArray[np.bool_]:
+        """Return the mask ``(n,)`` of rows that have any of the labels in a text field."""
+        mask = np.zeros(self.n, bool)
+        for column in self.fields.get(name, ()):
+            if not column.unit:
+                chosen = [i for i, label in enumerate(column.labels) if label in labels]
+                mask[column.rows[np.isin(column.codes, chosen)]] = True
+        return mask
+
+    def having(self, name: str) -> NDArray[np.bool_]:
+        """Return the mask ``(n,)`` of rows that have any text in a field."""
+        mask = np.zeros(self.n, bool)
+        for column in self.fields.get(name, ()):
+            if not column.unit:
+                mask[column.rows] = True
+        return mask
+
+    def prices(self) -> NDArray[np.float64]:
+        """Return the price of each row in the most common currency, NaN where there is none."""
+        prices = np.full(self.n, np.nan)
+        for column in sorted(self.fields.get("price", ()), key=lambda c: len(c.rows))[-1:]:
+            prices[column.rows] = column.numbers
+        return prices
 
     def sort_keys(self, name: str, rows: NDArray[np.int64], position: int = 0) -> list[NDArray[np.float64]]:
         """Return sort keys of a number field for ``rows``, the most common unit first, NaN where missing.

@@ -1,5 +1,6 @@
-"""Understanding a query: what is asked for, what limits it, and from which characters that was read."""
+"""What a shopper's query says, taken apart with what the catalogue knows."""
 
+from engine.query.knowledge import Knowledge
 from engine.query.parse import ParsedQuery, parse_query
 
-__all__ = ["ParsedQuery", "parse_query"]
+__all__ = ["Knowledge", "ParsedQuery", "parse_query"]

@@ -1,7 +1,7 @@
-"""A query taken apart: words to search for, limits and exclusions to keep, each with its characters.
+"""A query taken apart: words to search for, limits and exclusions to keep, traits to prefer, each with its characters.
 
-In: the text, and what the catalogue knows (its currencies and codes). Out: :class:`ParsedQuery`. What was
-understood is blanked out of the words, never rewritten, so every span points into the text as typed.
+In: the text, and what the catalogue knows. Out: :class:`ParsedQuery`. What is kept to is blanked out of the words,
+never rewritten, so every span points into the text as typed.
 """
 
 from __future__ import annotations
@@ -10,35 +10,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.index.codes import CodeIndex, CodeMatch
+from engine.index.codes import CodeMatch
+from engine.index.lexical import Concept
 from engine.language import Word, is_stop, language_of, words
+from engine.lexicon import Entry, Head, Phrase, find_head, other_forms
+from engine.query.attributes import Trait, find_traits
 from engine.query.exclude import find_exclusions
-from engine.query.price import PriceLimit, find_prices
-from engine.schema import Understood
+from engine.query.knowledge import Knowledge
+from engine.query.price import PriceLimit, find_price_wishes, find_prices
+from engine.query.spelling import Correction, find_corrections
+from engine.schema import Corrected, Understood
 
 __all__ = ["ParsedQuery", "parse_query"]
+
+_MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
-    """``text`` as typed; ``searched`` without what was understood; ``words`` of that, spans into ``text``.
+    """``text`` as typed; ``searched`` without what is kept to; ``words`` of that, spans into ``text``; ``meant`` is the
+    text for the encoder, empty where it would not understand.
 
-    ``exclusions`` are groups of words: a product that affirms every word of a group is left out. ``only_codes`` says
-    that the query is nothing but model numbers.
+    ``exclusions`` hold groups of words each: a product that affirms every word of a group is left out. ``concepts`` are
+    other ways to say some of the words. ``cheap`` is 1 for a low price, -1 for a high one, 0 for no wish.
     """
 
     text: str
     searched: str
+    meant: str
     words: tuple[Word, ...]
     language: Literal["en", "zh", ""]
     understood: tuple[Understood, ...]
-    exclusions: tuple[tuple[Word, ...], ...]
+    corrected: tuple[Corrected, ...]
+    exclusions: tuple[tuple[tuple[Word, ...], ...], ...]
     codes: tuple[CodeMatch, ...]
+    concepts: tuple[Concept, ...]
+    traits: tuple[Trait, ...]
+    head: Head
+    cheap: int
 
     @property
     def filters(self) -> list[str]:
         """The filter expressions understood."""
-        return [u.filter for u in self.understood if u.filter]
+        return [u.filter for u in self.understood if u.filter and u.mode == "filter"]
 
     @property
     def only_codes(self) -> bool:
@@ -47,36 +61,151 @@ class ParsedQuery:
         return bool(self.codes) and all(i in inside or is_stop(w) for i, w in enumerate(self.words))
 
 
-def parse_query(text: str, codes: CodeIndex, currencies: Sequence[str], understand: bool = True) -> ParsedQuery:
-    """Take a query apart. ``currencies`` are those of the catalogue."""
-    understood: list[Understood] = []
-    exclusions: list[tuple[Word, ...]] = []
+def parse_query(text: str, known: Knowledge, understand: bool = True, correct: bool = True) -> ParsedQuery:
+    """Take a query apart with what is known of the catalogue."""
+    kept: list[Understood] = []
+    exclusions: list[tuple[tuple[Word, ...], ...]] = []
+    cheap = 0
     if understand:
-        for price in find_prices(text):
-            piece = text[price.start : price.end]
-            filter_by = _price_filter(price, currencies)
-            understood.append(Understood(kind="price", text=piece, start=price.start, end=price.end, filter=filter_by))
-        taken = [(u.start, u.end) for u in understood]
-        for e in find_exclusions(text):
-            if not any(e.start < end and start < e.end for start, end in taken):
-                named = [text[w.start : w.end] for w in e.words]
-                piece = text[e.start : e.end]
-                understood.append(Understood(kind="exclude", text=piece, start=e.start, end=e.end, terms=named))
-                exclusions.append(e.words)
-    blanked = list(text)
-    for u in understood:
-        blanked[u.start : u.end] = " " * (u.end - u.start)
-    remaining = "".join(blanked)
+        kept, exclusions, cheap = _limits(text, known)
+    remaining = _blanked(text, kept)
     found = tuple(words(remaining))
+    language = language_of(text)
+    codes = tuple(known.codes.find(remaining, found))
+    phrases = known.lexicon.find(remaining, found)
+    coded = frozenset(i for c in codes for i in range(c.first, c.last))
+    corrections = list(find_corrections(found, known.has, known.vocabulary, known.lexicon, coded)) if correct else []
+    searched = " ".join(remaining.split())
+    traits = tuple(find_traits(remaining, found, known, phrases)) if understand else ()
+    head = find_head(found, phrases, coded | _branded(found, traits)) if understand else Head(None, None, False)
+    traits = _beside(head, found, traits)
+    understood = [*kept, *_shown(text, found, traits, head)]
     return ParsedQuery(
         text=text,
-        searched=" ".join(remaining.split()),
+        searched=searched,
+        meant=_meant(_replaced(remaining, found, corrections), language, known),
         words=found,
-        language=language_of(text),
-        understood=tuple(sorted(understood, key=lambda u: u.start)),
+        language=language,
+        understood=tuple(sorted(understood, key=lambda u: (u.start, u.end))),
+        corrected=tuple(_corrected(text, found, c) for c in corrections),
         exclusions=tuple(exclusions),
-        codes=tuple(codes.find(remaining, found)),
+        codes=codes,
+        concepts=tuple(_concepts(found, phrases, corrections, known)),
+        traits=traits,
+        head=head,
+        cheap=cheap,
     )
+
+
+def _limits(text: str, known: Knowledge) -> tuple[list[Understood], list[tuple[tuple[Word, ...], ...]], int]:
+    """Return what is kept to, the groups of words left out, and the wish for a low or high price."""
+    out: list[Understood] = []
+    groups: list[tuple[tuple[Word, ...], ...]] = []
+    cheap = 0
+    for price in find_prices(text):
+        piece = text[price.start : price.end]
+        filter_by = _price_filter(price, known.currencies)
+        out.append(Understood(kind="price", text=piece, start=price.start, end=price.end, field="price", filter=filter_by))
+    for start, end, low in find_price_wishes(text):
+        if _free(out, start, end):
+            terms = ["low" if low else "high"]
+            piece = text[start:end]
+            out.append(
+                Understood(kind="price", text=piece, start=start, end=end, field="price", mode="prefer", terms=terms)
+            )
+            cheap = 1 if low else -1
+    for e in find_exclusions(text, known.lexicon):
+        if _free(out, e.start, e.end):
+            named = [text[w.start : w.end] for w in e.groups[0]]
+            out.append(Understood(kind="exclude", text=text[e.start : e.end], start=e.start, end=e.end, terms=named))
+            groups.append(e.groups)
+    return out, groups, cheap
+
+
+def _free(taken: Sequence[Understood], start: int, end: int) -> bool:
+    return not any(start < u.end and u.start < end for u in taken)
+
+
+def _blanked(text: str, kept: Sequence[Understood]) -> str:
+    blanked = list(text)
+    for u in kept:
+        blanked[u.start : u.end] = " " * (u.end - u.start)
+    return "".join(blanked)
+
+
+def _shown(text: str, found: Sequence[Word], traits: Sequence[Trait], head: Head) -> list[Understood]:
+    """Return what is preferred, for the page to show."""
+    out = []
+    if head.thing is not None:
+        start, end = found[head.thing[0]].start, found[head.thing[1] - 1].end
+        out.append(Understood(kind="object", text=text[start:end], start=start, end=end, mode="prefer"))
+    if head.target is not None:
+        start, end = found[head.target[0]].start, found[head.target[1] - 1].end
+        out.append(Understood(kind="for", text=text[start:end], start=start, end=end, mode="prefer"))
+    for t in traits:
+        terms = [str(t.quantity)] if t.quantity else list(t.fields.get(t.field, ()))
+        kind: Literal["measure", "attribute"] = "measure" if t.quantity else "attribute"
+        piece = text[t.start : t.end]
+        out.append(
+            Understood(kind=kind, text=piece, start=t.start, end=t.end, mode="prefer", field=t.field, terms=terms)
+        )
+    return out
+
+
+def _branded(found: Sequence[Word], traits: Sequence[Trait]) -> frozenset[int]:
+    brands = [t for t in traits if t.field == "brand"]
+    return frozenset(i for i, w in enumerate(found) if any(t.start <= w.start and w.end <= t.end for t in brands))
+
+
+def _beside(head: Head, found: Sequence[Word], traits: tuple[Trait, ...]) -> tuple[Trait, ...]:
+    """Return the traits of the thing wanted: what names it, or the device it goes with, is none of them."""
+    for first, last in filter(None, (head.thing, head.target)):
+        start, end = found[first].start, found[last - 1].end
+        traits = tuple(t for t in traits if t.end <= start or end <= t.start)
+    return traits
+
+
+def _corrected(text: str, found: Sequence[Word], c: Correction) -> Corrected:
+    start, end = found[c.first].start, found[c.last - 1].end
+    return Corrected(text=text[start:end], start=start, end=end, replacement=c.text)
+
+
+def _replaced(remaining: str, found: Sequence[Word], corrections: Sequence[Correction]) -> str:
+    """Return the text with what was probably meant in place of what no product has."""
+    out, done = [], 0
+    for c in corrections:
+        out += [remaining[done : found[c.first].start], c.text]
+        done = found[c.last - 1].end
+    return " ".join("".join([*out, remaining[done:]]).split())
+
+
+def _meant(searched: str, language: str, known: Knowledge) -> str:
+    """Return the text for the encoder: the words, put into English where it reads no other; empty when it cannot be."""
+    language = language_of(searched) or language
+    if language in ("", *known.semantic_languages):
+        return searched
+    english, share = known.lexicon.english(searched) if language == "zh" else ("", 0.0)
+    return english if share >= _MOSTLY else ""
+
+
+def _concepts(
+    found: Sequence[Word], phrases: Sequence[Phrase[Entry]], corrections: Sequence[Correction], known: Knowledge
+) -> list[Concept]:
+    """Return what is called otherwise in the other language, and what was probably meant."""
+    fixed = {i for c in corrections for i in range(c.first, c.last)}
+    out = []
+    for c in corrections:
+        other = [words(form) for p in known.lexicon.find(c.text, words(c.text)) for form in other_forms(p, han=_han(c.text))]
+        out.append(Concept(c.first, c.last, tuple(map(tuple, [words(c.text), *other]))))
+    for phrase in phrases:
+        if fixed.isdisjoint(range(phrase.first, phrase.last)):
+            others = other_forms(phrase, han=found[phrase.last - 1].han)
+            out.append(Concept(phrase.first, phrase.last, tuple(tuple(words(other)) for other in others)))
+    return out
+
+
+def _han(text: str) -> bool:
+    return language_of(text) == "zh"
 
 
 def _price_filter(price: PriceLimit, currencies: Sequence[str]) -> str:

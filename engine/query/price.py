@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import cn2an
 
-__all__ = ["PriceLimit", "find_prices"]
+__all__ = ["PriceLimit", "find_price_wishes", "find_prices"]
 
 _CURRENCIES = {
     "$": "USD", "us$": "USD", "usd": "USD", "dollar": "USD", "dollars": "USD", "bucks": "USD", "buck": "USD",
@@ -47,11 +47,15 @@ def _zh(index: int) -> str:
     return rf"(?P<sign{index}>{_SIGN})?\s*(?P<n{index}>{_ZH_NUMBER})\s*(?P<name{index}>{_NAME})?"
 
 
-_BELOW = r"(?:under|below|less than|cheaper than|up to|at most|no more than|not more than|max(?:imum)?|within|<=?|≤)"
-_ABOVE = r"(?:over|above|more than|at least|from|starting at|no less than|min(?:imum)?|>=?|≥)"
-_ABOUT = r"(?:about|around|approximately|roughly|circa)"
+_LEAD = r"(?:(?:the\s+)?(?:price[ds]?|costs?|costing|budget)\s+(?:(?:is|are|at|of|should|must|to|be|range|point|tag)\s+)*)?"
+_BELOW = (
+    rf"{_LEAD}(?:under|below|beneath|less than|lower than|lesser than|cheaper than|smaller than|up to|at most|no more than"
+    r"|not more than|no higher than|not over|not exceeding|max(?:imum)?(?: of)?|budget(?: is| of)?|within|<=?|≤)"
+)
+_ABOVE = rf"{_LEAD}(?:over|above|more than|at least|from|starting at|no less than|min(?:imum)?|>=?|≥)"
+_ABOUT = rf"{_LEAD}(?:about|around|approximately|roughly|circa|near)"
 _ZH_BELOW = r"(?:以内|以下|之内|之下|内|封顶)"
-_ZH_LESS = r"(?:不超过|不超過|低于|少于|小于|不到|最多|至多|不高于|预算)"
+_ZH_LESS = r"(?:不超过|不超過|别超过|不要超过|不能超过|低于|少于|小于|不到|最多|至多|不高于|不高於|预算)"
 _ZH_MORE = r"(?:不低于|高于|大于|超过|至少|最少|不少于)"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
@@ -62,11 +66,12 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("below", rf"(?<![\w.])(?:{_BELOW})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
         ("above", rf"(?<![\w.])(?:{_ABOVE})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
         ("about", rf"(?<![\w.])(?:{_ABOUT})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
-        ("below", rf"(?:价格|预算)?\s*{_ZH_LESS}\s*{_zh(1)}{_NOT_A_UNIT}{_ZH_BELOW}?"),
+        ("below", rf"(?:价格|价位|价钱)?(?:在|是|为)?\s*{_ZH_LESS}(?:了|是|为|在)?\s*{_zh(1)}{_NOT_A_UNIT}{_ZH_BELOW}?"),
         ("above", rf"(?:价格)?\s*{_ZH_MORE}\s*{_zh(1)}{_NOT_A_UNIT}"),
         ("below", rf"(?<![\d.]){_zh(1)}\s*{_ZH_BELOW}"),
         ("above", rf"(?<![\d.]){_zh(1)}\s*(?:以上|起)"),
-        ("about", rf"(?<![\d.]){_zh(1)}\s*(?:左右|上下)"),
+        ("about", rf"(?:预算|价格|价位)?(?:在|是|大概|大约)?(?<![\d.]){_zh(1)}\s*(?:左右|上下|的样子)"),
+        ("about", rf"(?:大概|大约|差不多)\s*{_zh(1)}"),
     )
 )
 _NEEDS_NO_CURRENCY = frozenset({"below", "above"})
@@ -140,3 +145,21 @@ def _number(text: str) -> float | None:
         return float(cn2an.cn2an(text, "smart"))
     except ValueError:
         return None
+
+
+_CHEAP = re.compile(
+    r"(?<![\w-])(?:cheap(?:est|er)?|inexpensive|affordable|low[\s-](?:cost|price[d]?)|budget[\s-]friendly|bargain|"
+    r"reasonably priced|not (?:too )?expensive)(?![\w-])|便宜(?:一?点|些)?的?|实惠的?|平价的?|性价比高的?|划算的?|不贵的?|低价的?",
+    re.IGNORECASE,
+)
+_DEAR = re.compile(
+    r"(?<![\w-])(?:high[\s-]end|luxury|luxurious|expensive|top of the line)(?![\w-])|高端的?|高档的?|奢华的?|贵一?点的?",
+    re.IGNORECASE,
+)
+
+
+def find_price_wishes(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Yield ``(start, end, cheap)`` for every wish about the price that names no number: ``cheap``, ``高端``."""
+    for pattern, cheap in ((_CHEAP, True), (_DEAR, False)):
+        for match in pattern.finditer(text):
+            yield match.start(), match.end(), cheap

@@ -1,0 +1,114 @@
+"""The words of a catalogue as they are written, for correcting those of a query that no product has.
+
+English words are compared by restricted Damerau-Levenshtein distance (rapidfuzz), Chinese ones by their
+pronunciation (pypinyin, without tones): ``lanya erji`` and the homophone ``蓝呀`` both mean ``蓝牙``.
+
+On disk: ``vocabulary/words.tsv`` with word, number of products and, for Chinese, its pinyin. Knows nothing of queries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from pypinyin import lazy_pinyin
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from engine.language import words
+from engine.lexicon import Lexicon
+from engine.schema import Product
+
+__all__ = ["VocabularyBuilder", "VocabularyIndex", "pinyin"]
+
+_LATIN = re.compile(r"[^\W\d_]{3,24}")
+_SEEN_TWICE = 2
+_MOST = 200_000
+_SPLIT_SEEN = 5
+_MOST_SYLLABLES = 8
+
+
+def pinyin(text: str) -> str:
+    """Return how a Chinese text is pronounced, without tones, in one piece: ``蓝牙`` is ``lanya``."""
+    return "".join(lazy_pinyin(text))
+
+
+class VocabularyBuilder:
+    """Collects products one at a time; :meth:`save` writes the words."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._counts: Counter[str] = Counter()
+        self._han: Counter[str] = Counter()
+
+    def add(self, product: Product) -> None:
+        """Add the words of the next product's title, brand and category."""
+        found = words(" ".join((product.title, product.brand, *product.category)))
+        self._counts.update({w.text for w in found if not w.han and _LATIN.fullmatch(w.text)})
+        self._han.update({w.text for w in found if w.han and len(w.text) > 1})
+
+    def save(self, folder: Path) -> dict[str, int]:
+        """Write the words into ``folder`` and return their count."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in self._lexicon.entries:
+            self._counts.update({p for p in entry.en if _LATIN.fullmatch(p) and self._counts[p]})
+            self._han.update({p for p in entry.zh if 2 <= len(p) <= 6 and not p.isascii()})
+        common = [(w, n) for w, n in self._counts.most_common(_MOST) if n >= _SEEN_TWICE]
+        lines = [f"{w}\t{n}\t" for w, n in common]
+        lines += [f"{w}\t{n}\t{pinyin(w)}" for w, n in self._han.most_common(_MOST)]
+        (folder / "words.tsv").write_text("\n".join(sorted(lines)), "utf-8")
+        return {"vocabulary": len(lines)}
+
+
+class VocabularyIndex:
+    """Saved words. Thread-safe: nothing on it changes."""
+
+    def __init__(self, folder: Path) -> None:
+        text = (folder / "words.tsv").read_text("utf-8")
+        rows = [line.split("\t") for line in text.split("\n") if line]
+        self._counts = {word: int(count) for word, count, sound in rows if not sound}
+        self._words = list(self._counts)
+        self._said: dict[str, str] = {}
+        self._written = {word for word, _, sound in rows if sound}
+        for word, _, sound in sorted((r for r in rows if r[2]), key=lambda r: (-int(r[1]), r[0])):
+            self._said.setdefault(sound, word)
+        self._longest = max(map(len, self._said), default=0)
+
+    def has_chinese(self, word: str) -> bool:
+        """Return whether a Chinese word is known."""
+        return word in self._written
+
+    def correct(self, word: str) -> str:
+        """Return the word that was probably meant by an unknown one, two words for two written as one, or ``""``."""
+        if not _LATIN.fullmatch(word) or len(word) < 4:
+            return ""
+        most = 1 if len(word) < 7 else 2
+        found = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=most, limit=50)
+        near = min(found, key=lambda f: (f[1], f[0][0] != word[0], -self._counts[f[0]], f[0]), default=None)
+        if near is not None and near[1] == 1:
+            return near[0]
+        return self._split(word) or (near[0] if near is not None else "")
+
+    def _split(self, word: str) -> str:
+        pairs = [(word[:i], word[i:]) for i in range(3, len(word) - 2)]
+        known = [(a, b) for a, b in pairs if min(self._counts.get(a, 0), self._counts.get(b, 0)) >= _SPLIT_SEEN]
+        best = max(known, key=lambda p: min(self._counts[p[0]], self._counts[p[1]]), default=None)
+        return " ".join(best) if best else ""
+
+    def spoken(self, sound: str) -> str:
+        """Return the Chinese words that are pronounced so, from as few pieces as possible, or ``""``."""
+        best: list[tuple[str, ...] | None] = [(), *[None] * len(sound)]
+        for end in range(1, len(sound) + 1):
+            for start in range(max(0, end - self._longest), end):
+                head, word = best[start], self._said.get(sound[start:end])
+                if head is not None and word and len(head) < _MOST_SYLLABLES:
+                    here = best[end]
+                    if here is None or len(head) + 1 < len(here):
+                        best[end] = (*head, word)
+        return "".join(best[-1] or ()) if sound else ""
+
+    def homophone(self, text: str) -> str:
+        """Return the known Chinese word pronounced like an unknown one, or ``""``."""
+        word = self._said.get(pinyin(text), "")
+        return word if word != text and len(word) == len(text) else ""

@@ -1,0 +1,96 @@
+"""What a thing is for: ``toner for brother tn-2110``, ``iphone 11 手机壳``, ``适用于佳能的墨盒``.
+
+In: the words and the lexicon's phrases in them. Out: :class:`Head`: which words name the thing wanted, and which the
+device it must go with. Without a name of an accessory the device itself is wanted, and accessories are not. Knows
+nothing of the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from engine.language import Word, is_stop, words
+from engine.lexicon.lexicon import Entry, Lexicon
+from engine.lexicon.phrases import Phrase
+
+__all__ = ["Head", "find_head", "is_accessory"]
+
+_LINKS = frozenset({"for", "fits", "fit", "compatible"})
+_ENDS = frozenset({"with", "without", "that", "which", "from", "of", "in", "on", "under", "to", "who", "where", "by"})
+_THINGS = ("thing", "accessory")
+_PEOPLE = frozenset({"person", "season", "quality"})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """``thing`` and ``target`` are word ranges (first, last), the latter ``None`` where nothing must be gone with.
+
+    ``accessory`` says that the thing wanted is one.
+    """
+
+    thing: tuple[int, int] | None
+    target: tuple[int, int] | None
+    accessory: bool
+
+
+def find_head(
+    found: Sequence[Word], phrases: Sequence[Phrase[Entry]], devices: Collection[int] = frozenset()
+) -> Head:
+    """Return what is wanted and what it must go with. ``devices`` are words that are known to name one: a brand, a model."""
+    things = [p for p in phrases if any(e.kind in _THINGS for e in p.means[:2])]
+    link = next((i for i, w in enumerate(found) if i and w.text in _LINKS), len(found))
+    stop = next((i for i, w in enumerate(found) if i and w.text in _ENDS), len(found))
+    before = [p for p in things if p.last <= min(link, stop)] or [p for p in things if p.last <= link] or things
+    if not before:
+        return Head(None, None, False)
+    head = _last_of_first_run(before, found)
+    accessory = any(e.kind == "accessory" for e in head.means)
+    target = None
+    if accessory and link < len(found):
+        last = next((i for i in range(link + 1, len(found)) if found[i].text in _ENDS), len(found))
+        inside = [i for i in range(link + 1, last) if not is_stop(found[i])]
+        if inside and not _only_people(phrases, inside):
+            target = (inside[0], inside[-1] + 1)
+    elif accessory and (lead := [i for i in range(head.first) if not is_stop(found[i])]):
+        named = [i for i in lead if i in devices or _names_device(found[i], phrases, i, head)]
+        if named:
+            target = (named[0], named[-1] + 1)
+    return Head((head.first, head.last), target, accessory)
+
+
+def _last_of_first_run(things: Sequence[Phrase[Entry]], found: Sequence[Word]) -> Phrase[Entry]:
+    """Return the last of the things that stand side by side: in ``laptop bag`` and ``手机 壳`` the second is wanted."""
+    head = things[0]
+    for thing in things[1:]:
+        between = [w for w in found[head.last : thing.first] if not is_stop(w)]
+        if between and not all(any(c.isdigit() for c in w.text) for w in between) and not found[thing.first].han:
+            break
+        head = thing
+    return head
+
+
+def _only_people(phrases: Sequence[Phrase[Entry]], inside: Sequence[int]) -> bool:
+    covered = {i for p in phrases if p.means[0].kind in _PEOPLE for i in range(p.first, p.last)}
+    return set(inside) <= covered
+
+
+def _names_device(word: Word, phrases: Sequence[Phrase[Entry]], index: int, head: Phrase[Entry]) -> bool:
+    """Return whether a word before the accessory names a device: a brand, a thing or a model."""
+    if any(c.isdigit() for c in word.text) and any(c.isalpha() for c in word.text):
+        return True
+    return any(
+        p.first <= index < p.last and p.last <= head.first and p.means[0].kind in ("thing", "brand") for p in phrases
+    )
+
+
+def is_accessory(category: Sequence[str], title: str, lexicon: Lexicon) -> bool:
+    """Return whether a product is an accessory, by its category where that names a thing, else by its title."""
+    for text in (*category[-1:], title):
+        found = words(text)
+        phrases = lexicon.find(text, found)
+        head = find_head(found, phrases)
+        mixed = text is not title and len({e.kind for p in phrases for e in p.means if e.kind in _THINGS}) > 1
+        if head.thing is not None and not mixed:
+            return head.accessory
+    return False
