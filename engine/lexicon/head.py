@@ -35,16 +35,29 @@ class Head:
 
 
 def find_head(
-    found: Sequence[Word], phrases: Sequence[Phrase[Entry]], devices: Collection[int] = frozenset()
+    found: Sequence[Word],
+    phrases: Sequence[Phrase[Entry]],
+    devices: Collection[int] = frozenset(),
+    measures: Collection[int] = frozenset(),
+    within: tuple[int, int] | None = None,
 ) -> Head:
-    """Return what is wanted and what it must go with. ``devices`` are words that are known to name one: a brand, a model."""
-    things = [p for p in phrases if any(e.kind in _THINGS for e in p.means[:2])]
-    link = next((i for i, w in enumerate(found) if i and w.text in _LINKS), len(found))
-    stop = next((i for i, w in enumerate(found) if i and w.text in _ENDS), len(found))
-    before = [p for p in things if p.last <= min(link, stop)] or [p for p in things if p.last <= link] or things
-    if not before:
+    """Return what is wanted and what it must go with.
+
+    ``devices`` are words that are known to name one: a brand, a model; ``measures`` words that name a size or a count;
+    ``within`` are the words that the thing is named by, where a grammar says so.
+    """
+    begin, end = within or (0, len(found))
+    things = [p for p in phrases if any(e.kind in _THINGS for e in p.means[:2]) and not _contains_other(p, found)]
+    link = next((i for i, w in enumerate(found) if i > begin and w.text in _LINKS), len(found))
+    stop = next((i for i, w in enumerate(found) if i > begin and w.text in _ENDS), len(found))
+    if within is not None:
+        things = [p for p in things if begin <= p.first and p.last <= end]
+        head = things[-1] if things else None
+    else:
+        before = [p for p in things if p.last <= min(link, stop)] or [p for p in things if p.last <= link] or things
+        head = _last_of_first_run(before, found) if before else None
+    if head is None:
         return Head(None, None, False)
-    head = _last_of_first_run(before, found)
     accessory = any(e.kind == "accessory" for e in head.means)
     target = None
     if accessory and link < len(found):
@@ -52,11 +65,29 @@ def find_head(
         inside = [i for i in range(link + 1, last) if not is_stop(found[i])]
         if inside and not _only_people(phrases, inside):
             target = (inside[0], inside[-1] + 1)
-    elif accessory and (lead := [i for i in range(head.first) if not is_stop(found[i])]):
-        named = [i for i in lead if i in devices or _names_device(found[i], phrases, i, head)]
-        if named:
-            target = (named[0], named[-1] + 1)
+    elif accessory:
+        named = frozenset(i for i, w in enumerate(found) if _names_device(w, phrases, i, devices)) - frozenset(measures)
+        target = _device(found, named, begin, head.first) or _device(found, named, head.last, len(found))
     return Head((head.first, head.last), target, accessory)
+
+
+def _contains_other(phrase: Phrase[Entry], found: Sequence[Word]) -> bool:
+    """Return whether the thing only holds what is wanted: ``bottle of``, ``set of``."""
+    return phrase.last < len(found) and found[phrase.last].text == "of"
+
+
+def _device(found: Sequence[Word], named: frozenset[int], first: int, last: int) -> tuple[int, int] | None:
+    """Return the words from ``first`` to ``last`` that name a device, and the letters that belong to its number."""
+    inside = sorted(i for i in named if first <= i < last and not is_stop(found[i]))
+    if not inside:
+        return None
+    start, stop = inside[0], inside[0] + 1
+    while stop < last and (stop in named or found[stop].text.isdigit()):
+        stop += 1
+    if any(c.isdigit() for c in found[start].text):
+        while start > first and not found[start - 1].han and found[start - 1].text.isalpha() and not is_stop(found[start - 1]):
+            start -= 1
+    return start, stop
 
 
 def _last_of_first_run(things: Sequence[Phrase[Entry]], found: Sequence[Word]) -> Phrase[Entry]:
@@ -75,13 +106,10 @@ def _only_people(phrases: Sequence[Phrase[Entry]], inside: Sequence[int]) -> boo
     return set(inside) <= covered
 
 
-def _names_device(word: Word, phrases: Sequence[Phrase[Entry]], index: int, head: Phrase[Entry]) -> bool:
-    """Return whether a word before the accessory names a device: a brand, a thing or a model."""
-    if any(c.isdigit() for c in word.text) and any(c.isalpha() for c in word.text):
+def _names_device(word: Word, phrases: Sequence[Phrase[Entry]], index: int, devices: Collection[int]) -> bool:
+    if index in devices or (any(c.isdigit() for c in word.text) and not word.han):
         return True
-    return any(
-        p.first <= index < p.last and p.last <= head.first and p.means[0].kind in ("thing", "brand") for p in phrases
-    )
+    return any(p.first <= index < p.last and p.means[0].kind in ("thing", "brand") for p in phrases)
 
 
 def is_accessory(category: Sequence[str], title: str, lexicon: Lexicon) -> bool:

@@ -71,6 +71,10 @@ def _forms(cell: str) -> tuple[str, ...]:
     return tuple(t.strip() for t in cell.split("|") if t.strip())
 
 
+def _spaced(phrase: str) -> str:
+    return phrase.replace("-", " ")
+
+
 def other_forms(phrase: Phrase[Entry], han: bool) -> tuple[str, ...]:
     """Return what a phrase is called in the other language: English when ``han``, else Chinese."""
     return tuple(dict.fromkeys(t for e in phrase.means for t in (e.en if han else e.zh)))[:_MOST_FORMS]
@@ -83,7 +87,7 @@ class Lexicon:
         self._entries = list(entries)
         self._phrases: Phrases[Entry] = Phrases()
         for entry in self._entries:
-            for phrase in (*entry.en, *entry.zh):
+            for phrase in dict.fromkeys((*entry.en, *map(_spaced, entry.en), *entry.zh)):
                 self._phrases.add(phrase, entry)
 
     @classmethod
@@ -126,18 +130,14 @@ class Lexicon:
         Words that carry no need are dropped, as are those the lexicon does not know; other scripts stay as they are.
         """
         found = words(text)
-        phrases = {p.first: p for p in self.find(text, found) if found[p.last - 1].han}
-        out: list[str] = []
-        known = total = index = 0
-        while index < len(found):
-            word, phrase = found[index], phrases.get(index)
-            last = phrase.last if phrase else index + 1
-            size = sum(len(w.text) for w in found[index:last] if w.han and not is_stop(w))
-            total += size
-            if phrase is not None:
-                known += size
-                out.append(other_forms(phrase, han=True)[0])
-            elif not word.han:
-                out.append(text[word.start : word.end])
-            index = last
-        return " ".join(out), known / total if total else 1.0
+        phrases = [p for p in self.find(text, found) if found[p.last - 1].han]
+        said = [(p.start, other_forms(p, han=True)[0]) for p in phrases]
+        known = total = 0
+        for word in found:
+            inside = [p for p in phrases if p.start < word.end and word.start < p.end]
+            if not word.han:
+                said += [] if inside else [(word.start, text[word.start : word.end])]
+            elif inside or not is_stop(word):
+                total += len(word.text)
+                known += sum(min(p.end, word.end) - max(p.start, word.start) for p in inside)
+        return " ".join(form for _, form in sorted(said)), known / total if total else 1.0

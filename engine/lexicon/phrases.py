@@ -67,7 +67,10 @@ class Phrases(Generic[T]):
         return self._han.get(folded) or self._latin.get(_stems(phrase)) or ()
 
     def find(self, text: str, found: Sequence[Word]) -> list[Phrase[T]]:
-        """Return the phrases of ``text``, left to right and without overlaps; ``found`` are its words."""
+        """Return the phrases of ``text``, left to right and without overlaps; ``found`` are its words.
+
+        Several may lie within one word, where a language is written without spaces.
+        """
         folded, places = fold(text)
         matches: list[Phrase[T]] = []
         for first, last in _runs(found) if self._han else ():
@@ -80,8 +83,8 @@ class Phrases(Generic[T]):
                 matches.append(match)
             first = first + 1 if match is None else match.last
         kept: list[Phrase[T]] = []
-        for match in sorted(matches, key=lambda m: (m.first, -m.last)):
-            if not kept or match.first >= kept[-1].last:
+        for match in sorted(matches, key=lambda m: (m.start, -m.end)):
+            if not kept or match.start >= kept[-1].end:
                 kept.append(match)
         return kept
 

@@ -18,6 +18,7 @@ from engine.language import Word
 from engine.lexicon import Phrase, other_forms
 from engine.lexicon.lexicon import Entry
 from engine.query.knowledge import Knowledge
+from engine.query.wishes import counts
 from engine.schema import Quantity
 from engine.units import convert, find_quantities
 
@@ -67,6 +68,7 @@ def find_traits(
 ) -> list[Trait]:
     """Return the traits of a query, left to right and without overlaps. ``phrases`` are the lexicon's in it."""
     traits = _measures(text) + _sizes(text, known)
+    traits += [Trait(start, end, "size", {}) for start, end in counts(text)]
     for value in known.values.find(text, found):
         inside = next((p for p in phrases if p.start <= value.start and value.end <= p.end), None)
         if inside is not None and not _is_trait(inside) and (_is_thing(inside) or _longer(inside, value)):

@@ -24,9 +24,9 @@ _EN = re.compile(
     re.IGNORECASE,
 )
 _EN_FREE = re.compile(r"(?<![\w-])(?P<what>[a-z]{3,})[\s-]free(?![\w-])", re.IGNORECASE)
-_EN_NON = re.compile(r"(?<![\w-])non[\s-]?(?P<what>dairy|alcoholic|leather|plastic|gmo|metal|wool)(?![\w-])", re.IGNORECASE)
+_EN_NON = re.compile(r"(?<![\w-])non[\s-]?(?P<what>dairy|alcoholic|leather|plastic|metal|wool)(?![\w-])", re.IGNORECASE)
 _ZH = re.compile(
-    r"(?:(?:请|千万)?(?:不要带|不要有|不要|不含|不带|不加|不想要|不喜欢|不是|不能有|没有|别要|别带|别给我|拒绝|除了|排除|去掉|避开)"
+    r"(?:(?:请|千万)?(?:不要带|不要有|不要|不含|不带|不加|不想要|不喜欢|不是|不能有|(?<!有)没有|别要|别带|别给我|拒绝|除了|排除|去掉|避开)"
     r"|(?<![\u4e00-\u9fff])非(?!洲|常|接触)|(?<=[的,，、 ])非(?!洲|常|接触))(?P<what>[^\s,，。;；、!！?？]{1,8})"
 )
 _EN_END = re.compile(
@@ -45,7 +45,7 @@ _NO_QUALITY = frozenset(
 """What follows ``no`` in names of qualities: a no-show sock, a no-pull harness."""
 _FREE_QUALITY = frozenset(
     "hands hand wrinkle iron maintenance stress hassle worry duty tax toll shipping risk lint dust tangle rust noise "
-    "flicker crease streak tear trouble care error glare spill fatigue buy get and feel scratch oil".split()
+    "flicker crease streak tear trouble care error cruelty glare spill fatigue buy get and feel scratch oil".split()
 )
 """What stands before ``free`` in names of qualities: they say what a thing is, not what is in it."""
 _ZH_END = re.compile(r"(?:的话|的|款|材质|牌子|牌|以外|之外|和|或|还有|也|都|但|就|吗|呢|了|啊).*$")

@@ -7,7 +7,8 @@ never rewritten, so every span points into the text as typed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import Literal
 
 from engine.index.codes import CodeMatch
@@ -19,11 +20,13 @@ from engine.query.exclude import find_exclusions
 from engine.query.knowledge import Knowledge
 from engine.query.price import PriceLimit, find_price_wishes, find_prices
 from engine.query.spelling import Correction, find_corrections
+from engine.query.wishes import full_name, guess_thing, noun_phrase, wishes
 from engine.schema import Corrected, Understood
 
 __all__ = ["ParsedQuery", "parse_query"]
 
 _MOSTLY = 0.5
+_MOST_WAYS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,18 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
     corrections = list(find_corrections(found, known.has, known.vocabulary, known.lexicon, coded)) if correct else []
     searched = " ".join(remaining.split())
     traits = tuple(find_traits(remaining, found, known, phrases)) if understand else ()
-    head = find_head(found, phrases, coded | _branded(found, traits)) if understand else Head(None, None, False)
-    traits = _beside(head, found, traits)
-    understood = [*kept, *_shown(text, found, traits, head)]
+    head = Head(None, None, False)
+    wished: list[tuple[int, int]] = []
+    if understand:
+        measures = _words_of([t for t in traits if t.quantity or t.field == "size"], found)
+        brands = _words_of([t for t in traits if t.field == "brand"], found)
+        within = noun_phrase(remaining, found)
+        head = find_head(found, phrases, coded | brands, measures, within)
+        if head.thing is None and not coded:
+            head = replace(head, thing=guess_thing(remaining, found, [(t.start, t.end) for t in traits]))
+        traits = _beside(head, found, traits)
+        wished = list(wishes(remaining, found, _taken(remaining, found, traits, head, coded), head.thing))
+    understood = [*kept, *_shown(text, found, traits, head, wished)]
     return ParsedQuery(
         text=text,
         searched=searched,
@@ -133,28 +145,43 @@ def _blanked(text: str, kept: Sequence[Understood]) -> str:
     return "".join(blanked)
 
 
-def _shown(text: str, found: Sequence[Word], traits: Sequence[Trait], head: Head) -> list[Understood]:
+def _taken(
+    text: str, found: Sequence[Word], traits: Sequence[Trait], head: Head, coded: frozenset[int]
+) -> list[tuple[int, int]]:
+    """Return the characters that are understood already."""
+    spans = [(t.start, t.end) for t in traits]
+    if head.thing is not None:
+        spans.append((found[full_name(text, found, head.thing, spans)].start, found[head.thing[1] - 1].end))
+    ranges = [*filter(None, (head.target,)), *((i, i + 1) for i in coded)]
+    return spans + [(found[a].start, found[b - 1].end) for a, b in ranges]
+
+
+def _shown(
+    text: str, found: Sequence[Word], traits: Sequence[Trait], head: Head, wished: Sequence[tuple[int, int]]
+) -> list[Understood]:
     """Return what is preferred, for the page to show."""
     out = []
-    if head.thing is not None:
-        start, end = found[head.thing[0]].start, found[head.thing[1] - 1].end
+    if (named := head.thing) is not None:
+        named = (full_name(text, found, named, [(t.start, t.end) for t in traits]), named[1])
+        start, end = found[named[0]].start, found[named[1] - 1].end
         out.append(Understood(kind="object", text=text[start:end], start=start, end=end, mode="prefer"))
     if head.target is not None:
         start, end = found[head.target[0]].start, found[head.target[1] - 1].end
         out.append(Understood(kind="for", text=text[start:end], start=start, end=end, mode="prefer"))
     for t in traits:
         terms = [str(t.quantity)] if t.quantity else list(t.fields.get(t.field, ()))
-        kind: Literal["measure", "attribute"] = "measure" if t.quantity else "attribute"
+        kind: Literal["measure", "attribute"] = "measure" if t.quantity or t.field == "size" else "attribute"
         piece = text[t.start : t.end]
         out.append(
             Understood(kind=kind, text=piece, start=t.start, end=t.end, mode="prefer", field=t.field, terms=terms)
         )
+    for start, end in wished:
+        out.append(Understood(kind="attribute", text=text[start:end], start=start, end=end, mode="prefer"))
     return out
 
 
-def _branded(found: Sequence[Word], traits: Sequence[Trait]) -> frozenset[int]:
-    brands = [t for t in traits if t.field == "brand"]
-    return frozenset(i for i, w in enumerate(found) if any(t.start <= w.start and w.end <= t.end for t in brands))
+def _words_of(traits: Sequence[Trait], found: Sequence[Word]) -> frozenset[int]:
+    return frozenset(i for i, w in enumerate(found) if any(t.start < w.end and w.start < t.end for t in traits))
 
 
 def _beside(head: Head, found: Sequence[Word], traits: tuple[Trait, ...]) -> tuple[Trait, ...]:
@@ -197,10 +224,16 @@ def _concepts(
     for c in corrections:
         other = [words(form) for p in known.lexicon.find(c.text, words(c.text)) for form in other_forms(p, han=_han(c.text))]
         out.append(Concept(c.first, c.last, tuple(map(tuple, [words(c.text), *other]))))
-    for phrase in phrases:
-        if fixed.isdisjoint(range(phrase.first, phrase.last)):
-            others = other_forms(phrase, han=found[phrase.last - 1].han)
-            out.append(Concept(phrase.first, phrase.last, tuple(tuple(words(other)) for other in others)))
+    done: list[Phrase[Entry]] = []
+    for phrase in [*phrases, None]:
+        if done and (phrase is None or phrase.first >= done[-1].last):
+            if fixed.isdisjoint(range(done[0].first, done[-1].last)):
+                options = [other_forms(p, han=found[p.last - 1].han)[: 4 if len(done) == 1 else 2] for p in done]
+                said = [tuple(words(" ".join(option))) for option in islice(product(*options), _MOST_WAYS)]
+                out.append(Concept(done[0].first, done[-1].last, tuple(said)))
+            done = []
+        if phrase is not None:
+            done.append(phrase)
     return out
 
 

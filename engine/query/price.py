@@ -30,6 +30,7 @@ _NAME = (
 )
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 _ZH_NUMBER = rf"(?:{_DIGITS}\s*[千万百kw]?|[零一二两三四五六七八九十百千万]+)"
+_ZH_ABOUT = re.compile(r"(?P<a>[一二两三四五六七八九])(?P<b>[二三四五六七八九])(?P<unit>[十百千万])(?:块钱?|元|左右)")
 _NUMERAL = re.compile(r"[\d零一二两三四五六七八九十百千万]")
 _NOT_A_UNIT = (
     r"(?!\s*(?:%|kg|g|mg|lbs?|oz|ml|l|cm|mm|m|km|inch|inches|in|\"|″|ft|gb|tb|mb|w|kw|v|mah|wh|hz|mhz|ghz|hours?|h|"
@@ -75,6 +76,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 _NEEDS_NO_CURRENCY = frozenset({"below", "above"})
+_ROUND_ZH = re.compile(r"[百千万]|(?<!\d)[1-9]\d{2,}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ def find_prices(text: str) -> Iterator[PriceLimit]:
             if limit is not None:
                 taken.append((match.start(), match.end()))
                 found.append(limit)
+    for match in _ZH_ABOUT.finditer(text):
+        low, high = (_number(match[n] + match["unit"]) for n in ("a", "b"))
+        if low is not None and high is not None and low < high and not any(match.start() < e and s < match.end() for s, e in taken):
+            found.append(PriceLimit(match.start(), match.end(), low, high, "CNY", True))
     yield from sorted(found, key=lambda p: p.start)
 
 
@@ -113,7 +119,7 @@ def _limit(kind: str, match: re.Match[str]) -> PriceLimit | None:
     groups = match.groupdict()
     words = [(groups.get(f"{part}{i}") or "").lower() for i in (1, 2) for part in ("sign", "name")]
     word = next((w for w in words if w), "")
-    if not word and kind not in _NEEDS_NO_CURRENCY:
+    if not word and kind not in _NEEDS_NO_CURRENCY and not _sounds_like_money(match):
         return None
     first = _number(groups["n1"])
     second = _number(groups["n2"]) if groups.get("n2") else None
@@ -130,6 +136,14 @@ def _limit(kind: str, match: re.Match[str]) -> PriceLimit | None:
     start = match.start() + len(match.group()) - len(match.group().lstrip())
     end = match.start() + len(match.group().rstrip())
     return PriceLimit(start, end, low, high, _CURRENCIES.get(word, ""), word in _AMBIGUOUS)
+
+
+def _sounds_like_money(match: re.Match[str]) -> bool:
+    """Return whether a Chinese range or rough figure without a currency is one of money: ``3000到5000``, ``300左右``."""
+    written = match.group()
+    return bool(re.search(r"[到至左上预大差]", written)) and all(
+        _ROUND_ZH.search(match.groupdict()[name] or "") for name in ("n1", "n2") if match.groupdict().get(name)
+    )
 
 
 def _number(text: str) -> float | None:
