@@ -7,6 +7,7 @@ writes. Thread-safe. Knows nothing of HTTP, raw feeds or metrics.
 
 from __future__ import annotations
 
+import copy
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from engine.encoder import CachingEncoder, Encoder, open_encoder
 from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.facets import count_facets
-from engine.fit import Fitting
+from engine.fit import Evidence, Fitting
 from engine.highlight import Highlighter
 from engine.index.codes import CodeIndex
 from engine.index.documents import Documents
@@ -37,10 +38,10 @@ from engine.index.vectors import Neighbours
 from engine.index.vocabulary import VocabularyIndex
 from engine.language import is_stop
 from engine.lexicon import Lexicon
-from engine.match import MatchSet, match
+from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
 from engine.query import Knowledge, ParsedQuery, parse_query
 from engine.rank import Ranking, rank, sort_rows
-from engine.retrieve import Candidates, feedback_vector, retrieve_dense, retrieve_lexical
+from engine.retrieve import Candidates, feedback_vector, restrict, retrieve_dense, retrieve_lexical
 from engine.schema import (
     Answer,
     Applied,
@@ -53,6 +54,7 @@ from engine.schema import (
     SearchResponse,
     SimilarResponse,
     SuggestResponse,
+    Understood,
 )
 from engine.settings import Settings
 
@@ -60,6 +62,7 @@ __all__ = ["Engine"]
 
 _CACHED_QUERIES = 10_000
 _FEEDBACK_PRODUCTS = 3
+_SHOWN_NEAREST = 3
 
 _Args = TypeVarTuple("_Args")
 _T = TypeVar("_T")
@@ -101,6 +104,7 @@ class Engine:
             semantic_languages=settings.semantic_languages,
         )
         self._fitting = Fitting(self._table)
+        self._calibration = Calibration(*settings.calibration)
         encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
         self._encoder: Encoder = CachingEncoder(encoder, _CACHED_QUERIES)
         self._min_similarity = settings.min_similarity or float(snapshot.manifest.report.get("similarity", 0.0))
@@ -142,7 +146,7 @@ class Engine:
         plans = [_outcome(self._plan, request) for request in requests]
         meant = [plan for plan in plans if isinstance(plan, _Plan) and plan.alpha > 0]
         vectors = self._encoded([plan.query.meant for plan in meant])
-        near = self._nearest([plan.query.meant for plan in meant if plan.allowed is None], vectors)
+        near = self._nearest([plan.query.meant for plan in meant], vectors)
         for plan in plans:
             yield plan if isinstance(plan, Exception) else _outcome(self._answer, plan, vectors, near, started)
 
@@ -180,12 +184,15 @@ class Engine:
         vector = vectors[query.meant] if alpha > 0 else None
         if isinstance(vector, Exception):
             raise vector
-        dense = near.get(query.meant) if vector is not None and allowed is None else None
-        if dense is None:
-            dense = retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
-        candidates = Candidates(retrieve_lexical(query, self._lexical, allowed), dense, self._coded(query, allowed))
-        found = self._match(query, candidates, allowed)
-        fit = self._fitting.fit(query, found.rows)
+        nearest = near.get(query.meant) if vector is not None else None
+        if nearest is None:
+            nearest = retrieve_dense(vector, self._vectors, self.settings.depth, None)
+        everywhere = Candidates(retrieve_lexical(query, self._lexical), nearest, self._coded(query))
+        dense = nearest if allowed is None else retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
+        candidates = restrict(everywhere, dense, allowed)
+        evidence = self._fitting.weigh(query)
+        found = self._match(query, everywhere, dense, evidence, allowed, vector is not None)
+        fit = self._fitting.gain(query, evidence, found.rows)
         ranking = rank(candidates, found, alpha, vector, self._vectors, fit)
         if vector is not None and self.settings.feedback and len(ranking.rows) and not query.codes:
             vector = feedback_vector(vector, ranking.rows[:_FEEDBACK_PRODUCTS], self.settings.feedback, self._vectors)
@@ -200,12 +207,48 @@ class Engine:
             "found_relation": "eq" if found.complete else "gte",
             "page": request.page,
             "per_page": request.per_page,
-            "hits": self._hits(query, ranking, (request.page - 1) * request.per_page, request.per_page),
+            "hits": self._hits(query, ranking, found, (request.page - 1) * request.per_page, request.per_page),
+            "nearest": self._nearest_of(query, found),
             "facet_counts": self._facets(request, found),
             "applied": _applied(query, plan.filter_by, request.sort_by, alpha, found),
             "search_time_ms": round(1000 * (time.perf_counter() - started), 3),
         }
         return Answer(orjson.dumps(written), len(found.rows))
+
+    def signals(self, q: str, product_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return what a calibration weighs for products, found or not: nearness, coverage, agrees, differs, other.
+
+        float32 ``(len(product_ids), 5)``, see :class:`engine.match.Calibration`.
+
+        Raises:
+            NotFoundError: an id is not in this snapshot.
+        """
+        rows = np.array(self._documents.rows_of(list(product_ids)), np.int64)
+        query = parse_query(q, self._known)
+        evidence = self._fitting.weigh(query)
+        coverage = retrieve_lexical(query, self._lexical).coverage[rows] if query.words else np.ones(len(rows), np.float32)
+        near = np.float32(SPOKEN) * coverage
+        if query.meant and query.words and not query.only_codes:
+            vector = self._encoder.encode_queries([query.meant])[0]
+            near = nearness(self._vectors.scores(vector, rows), self._min_similarity)
+        near = np.where(np.isin(rows, self._coded(query)), np.float32(1), near)
+        return np.stack([near, coverage, evidence.agrees[rows], evidence.differs[rows], evidence.other[rows]], axis=1)
+
+    def best_relevance(self, q: str) -> float:
+        """Return the probability that the most likely product of the shop is what ``q`` asks for, filters aside."""
+        response = self.search(SearchRequest(q=q, per_page=1))
+        likely = [h.scores.relevance or 0.0 for h in (*response.hits, *response.nearest)]
+        return max([*likely, response.applied.best_relevance])
+
+    def understand(self, q: str) -> list[Understood]:
+        """Return what is read out of a query, left to right."""
+        return list(parse_query(q, self._known).understood)
+
+    def tuned(self, **changes: object) -> Engine:
+        """Return an engine over the same open snapshot with other search settings (``alpha``, ``feedback`` …)."""
+        other = copy.copy(self)
+        other.settings = self.settings.model_copy(update=changes)
+        return other
 
     def suggest(self, q: str, limit: int = 8) -> SuggestResponse:
         """Return completions of what has been typed so far, from the catalogue."""
@@ -274,26 +317,49 @@ class Engine:
             return 0.0
         return self.settings.alpha if asked is None else asked
 
-    def _coded(self, query: ParsedQuery, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-        """Return the allowed rows that bear a code of the query, in the order of the query."""
+    def _coded(self, query: ParsedQuery) -> NDArray[np.int64]:
+        """Return the rows that bear a code of the query, in the order of the query."""
         rows = dict.fromkeys(
-            r for c in query.codes for r in c.rows if (allowed is None or allowed[r]) and self._fitting.may_bear(query, c, r)
+            r for c in query.codes for r in c.rows if self._fitting.may_bear(query, c, r)
         )
         return np.array(list(rows), np.int64)
 
-    def _match(self, query: ParsedQuery, candidates: Candidates, allowed: NDArray[np.bool_] | None) -> MatchSet:
+    def _match(
+        self,
+        query: ParsedQuery,
+        everywhere: Candidates,
+        dense: Neighbours,
+        evidence: Evidence,
+        allowed: NDArray[np.bool_] | None,
+        meant: bool,
+    ) -> MatchSet:
         """Return the match set; without words everything allowed matches."""
         if not query.words:
             mask = np.ones(self.product_count, bool) if allowed is None else allowed
-            return MatchSet(np.flatnonzero(mask), mask, complete=True, relaxed=False)
-        known = bool(query.meant)
+            return MatchSet(np.flatnonzero(mask), mask, mask.astype(np.float32), complete=True)
         return match(
-            candidates,
-            min_coverage=self.settings.min_coverage if known else self.settings.min_coverage_words,
-            min_similarity=self._min_similarity,
+            everywhere,
+            dense,
+            evidence,
+            allowed,
+            self._calibration,
+            threshold=min(self.settings.tail_relevance, self.settings.min_relevance),
+            suitable=self.settings.min_relevance,
+            background=self._min_similarity,
             depth=self.settings.depth,
-            relax=not known,
+            meant=meant,
         )
+
+    def _nearest_of(self, query: ParsedQuery, found: MatchSet) -> list[dict[str, Any]]:
+        """Return the products that come nearest to a need that nothing meets."""
+        if len(found.rows) or not query.words:
+            return []
+        best = np.argsort(-found.relevance, kind="stable")[:_SHOWN_NEAREST]
+        rows = [int(row) for row in best if found.relevance[row] > 0]
+        return [
+            {"document": orjson.Fragment(self._documents.json(row)), "highlight": {}, "scores": _near(found, row)}
+            for row in rows
+        ]
 
     def _sorted(self, ranking: Ranking, sort_by: str) -> Ranking:
         name, _, direction = sort_by.partition(":")
@@ -303,7 +369,9 @@ class Engine:
             raise FilterError(f"{sort_by[:60]!r} is no order. Write a field and a direction, like `price:asc`.")
         return sort_rows(ranking, self._table.sort_keys(name, ranking.rows), direction == "desc")
 
-    def _hits(self, query: ParsedQuery, ranking: Ranking, first: int, count: int) -> list[dict[str, Any]]:
+    def _hits(
+        self, query: ParsedQuery, ranking: Ranking, found: MatchSet, first: int, count: int
+    ) -> list[dict[str, Any]]:
         highlighter = Highlighter(query.words)
         hits = []
         for place in range(first, min(first + count, len(ranking.rows))):
@@ -313,6 +381,7 @@ class Engine:
                 "lexical": round(float(ranking.lexical[place]), 4),
                 "semantic": round(float(ranking.semantic[place]), 4),  # NaN, where it is not known, is written as null
                 "code": bool(ranking.code[place]),
+                "relevance": round(float(found.relevance[row]), 4),
             }
             highlight = highlighter.highlight(self._documents.head(row))
             hits.append({"document": orjson.Fragment(self._documents.json(row)), "highlight": highlight, "scores": scores})
@@ -332,6 +401,10 @@ def _outcome(step: Callable[[*_Args], _T], *args: *_Args) -> _T | Exception:
         return error
 
 
+def _near(found: MatchSet, row: int) -> dict[str, Any]:
+    return {"fused": 0.0, "lexical": 0.0, "semantic": None, "code": False, "relevance": round(float(found.relevance[row]), 4)}
+
+
 def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet) -> orjson.Fragment:
     applied = Applied(
         q=query.searched,
@@ -342,6 +415,7 @@ def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, fou
         sort_by=sort_by,
         alpha=alpha,
         codes=[c.code for c in query.codes],
-        relaxed=found.relaxed,
+        suitable=bool(len(found.rows)) or not query.words,
+        best_relevance=round(float(found.relevance.max(initial=0)), 4),
     )
     return orjson.Fragment(applied.model_dump_json())

@@ -7,6 +7,7 @@ nothing about a trait neither gains nor loses; one that says otherwise loses. Kn
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,28 @@ from engine.query import ParsedQuery
 from engine.query.attributes import Trait
 from engine.schema import Quantity
 
-__all__ = ["Fitting"]
+__all__ = ["Evidence", "Fitting"]
 
 AGREES = 0.15
-DIFFERS = -0.15
-OTHER_KIND = -0.15
+OTHER_KIND = 0.15
 CHEAP = 0.15
 _TOLERANCE = 0.02
 _OUTSIDE = re.compile(r"(?:^|_)(?:package|pallet|master|outer|width|height|depth|thickness|diameter|box|carton)(?:_|$)")
 """Fields that measure the outside of a product or its package, which a number in a query seldom means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What every product says to a query's traits, each float32 ``(n,)``.
+
+    ``agrees`` and ``differs`` are the shares of the ``traits`` it has and contradicts; ``other`` is 1 for an accessory
+    where a device is wanted, and the other way round.
+    """
+
+    agrees: NDArray[np.float32]
+    differs: NDArray[np.float32]
+    other: NDArray[np.float32]
+    traits: int
 
 
 class Fitting:
@@ -35,6 +49,7 @@ class Fitting:
         self._table = table
         self._accessory = table.labelled(ACCESSORY, ("true",))
         self._prices = table.prices()
+        self._nothing = np.zeros(table.n, np.float32)
 
     def may_bear(self, query: ParsedQuery, code: CodeMatch, row: int) -> bool:
         """Return whether a product with a code of the query may be what is wanted: not the device an accessory is for."""
@@ -42,17 +57,26 @@ class Fitting:
         inside = target is not None and target[0] <= code.first and code.last <= target[1]
         return not inside or bool(self._accessory[row])
 
-    def fit(self, query: ParsedQuery, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
-        """Return what each of ``rows`` int64 ``(m,)`` gains, float32 ``(m,)``; ``None`` when the query says nothing."""
-        gain = np.zeros(len(rows), np.float32)
-        for trait in query.traits:
-            agrees, differs = self.judge(trait)
-            gain += (AGREES * agrees[rows] + DIFFERS * (differs & ~agrees)[rows]).astype(np.float32)
-        if query.head.thing is not None and not query.codes:
-            gain += np.float32(OTHER_KIND) * (self._accessory[rows] != query.head.accessory)
+    def weigh(self, query: ParsedQuery) -> Evidence:
+        """Return what every product says to the traits of a query."""
+        traits = [t for t in query.traits if t.fields or t.quantity]
+        agrees, differs = np.zeros((2, self._table.n), np.float32)
+        other = self._nothing
+        for trait in traits:
+            has, contradicts = self.judge(trait)
+            agrees[has] += np.float32(1 / len(traits))
+            differs[contradicts] += np.float32(1 / len(traits))
+        if query.head.known and not query.codes:
+            other = (self._accessory != query.head.accessory).astype(np.float32)
+        return Evidence(agrees, differs, other, len(traits))
+
+    def gain(self, query: ParsedQuery, evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what each of ``rows`` int64 ``(m,)`` gains or loses in the fused score, float32 ``(m,)``."""
+        gain = np.float32(AGREES * evidence.traits) * (evidence.agrees[rows] - evidence.differs[rows])
+        gain -= np.float32(OTHER_KIND) * evidence.other[rows]
         if query.cheap and len(rows):
             gain += np.float32(CHEAP * query.cheap) * self._low(rows)
-        return gain if gain.any() else None
+        return gain
 
     def judge(self, trait: Trait) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return the masks ``(n,)`` of the products that have a trait, and of those that say something else."""

@@ -1,8 +1,11 @@
 """The match set: what counts as found. Hits, totals, facets and pages all come from this one set.
 
-A product matches when it bears a code of the query, or has enough of its words by rarity, or is near enough in
-meaning. Near enough is measured on the shop's own catalogue when it is indexed (:func:`background_threshold`), since
-every model spreads its cosines differently. Knows nothing of order.
+Every product gets a calibrated probability of being relevant. Where no product of the shop is likely enough, it has
+nothing suitable and the set is empty; else the set is those that reach a lower threshold, which ends its tail.
+
+The probability is logistic in what the words, the meaning and the traits say. Cosines count from what chance reaches
+on the shop's own catalogue (:func:`background_threshold`), since every model spreads them differently, which is what
+lets one calibration serve other catalogues too. Knows nothing of order.
 """
 
 from __future__ import annotations
@@ -12,22 +15,53 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.fit import Evidence
+from engine.index.vectors import Neighbours
 from engine.retrieve import Candidates
 
-__all__ = ["MatchSet", "background_threshold", "match"]
+__all__ = ["SPOKEN", "Calibration", "MatchSet", "background_threshold", "match", "nearness"]
 
 BACKGROUND_QUANTILE = 0.975
-_RELAXED = (0.5, 0.25)
+_CODE = 0.99
+SPOKEN = 0.6
+"""How near in meaning all the words of a query count where its meaning is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Weights of the log odds of being relevant.
+
+    ``meaning`` weighs how far a cosine is above chance (0 to 1), ``words`` the share of the query's words by rarity,
+    ``agrees`` and ``differs`` the share of its traits that a product has or contradicts, ``other`` that it is an
+    accessory where a device is wanted or the other way round. The defaults were fitted by ``daogou tune`` on two
+    catalogues together, each being predicted by the other alone before (see evals/LOG.md).
+    """
+
+    bias: float = -3.99
+    meaning: float = 4.94
+    words: float = 3.34
+    agrees: float = 0.53
+    differs: float = -3.00
+    other: float = -1.41
+
+    def probability(
+        self, nearness: NDArray[np.float32], coverage: NDArray[np.float32], evidence: Evidence
+    ) -> NDArray[np.float32]:
+        """Return the probability of each product, float32 ``(n,)``, from its nearness and its coverage ``(n,)``."""
+        odds = self.bias + self.meaning * nearness + self.words * coverage
+        odds += self.agrees * evidence.agrees + self.differs * evidence.differs + self.other * evidence.other
+        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class MatchSet:
-    """``rows`` int64 in row order; ``mask`` bool ``(n,)``; ``complete`` is false when more may match by meaning."""
+    """``rows`` int64 in row order; ``mask`` bool ``(n,)``; ``relevance`` float32 ``(n,)`` is the probability of every
+    product, found or not; ``complete`` is false when more may match by meaning."""
 
     rows: NDArray[np.int64]
     mask: NDArray[np.bool_]
+    relevance: NDArray[np.float32]
     complete: bool
-    relaxed: bool
 
 
 def background_threshold(queries: NDArray[np.float32], products: NDArray[np.floating]) -> float:
@@ -44,20 +78,49 @@ def background_threshold(queries: NDArray[np.float32], products: NDArray[np.floa
     return float(np.quantile(cosines, BACKGROUND_QUANTILE))
 
 
+def nearness(cosines: NDArray[np.float32], background: float) -> NDArray[np.float32]:
+    """Return how far cosines are above chance: 0 up to ``background``, 1 for the same text."""
+    return np.asarray(np.clip((cosines - background) / max(1 - background, 1e-6), 0, 1), np.float32)
+
+
 def match(
-    candidates: Candidates, *, min_coverage: float, min_similarity: float, depth: int, relax: bool
+    everywhere: Candidates,
+    within: Neighbours,
+    evidence: Evidence,
+    allowed: NDArray[np.bool_] | None,
+    calibration: Calibration,
+    *,
+    threshold: float,
+    suitable: float,
+    background: float,
+    depth: int,
+    meant: bool,
 ) -> MatchSet:
-    """Return what counts as found. ``relax`` lowers the share of words step by step while nothing is found."""
-    near = candidates.dense.scores >= min_similarity
-    mask = np.zeros(len(candidates.lexical.score), bool)
-    mask[candidates.dense.rows[near]] = True
-    mask[candidates.codes] = True
-    mask |= candidates.lexical.coverage >= np.float32(min_coverage - 1e-6)
-    relaxed = False
-    for share in _RELAXED if relax else ():
-        if mask.any() or share >= min_coverage:
-            break
-        mask |= candidates.lexical.coverage >= np.float32(share)
-        relaxed = bool(mask.any())
-    complete = not (len(near) >= depth and bool(near.all()))
-    return MatchSet(np.flatnonzero(mask), mask, complete, relaxed)
+    """Return what counts as found: every product allowed that reaches ``threshold``, once any product of the shop,
+    allowed or not, reaches ``suitable``.
+
+    ``everywhere`` are the candidates without any filter, ``within`` the nearest of those allowed. A product that is
+    among neither counts as no nearer than chance, so that a filter, which brings others among them, never takes a
+    product out. Where the query's meaning is not known (``meant`` is false) its words stand in for it.
+    """
+    coverage = everywhere.lexical.coverage
+    near = np.zeros(len(coverage), np.float32) if meant else np.float32(SPOKEN) * coverage
+    some = coverage > 0
+    for found in (everywhere.dense, within):
+        near[found.rows] = nearness(found.scores, background)
+        some[found.rows] = True
+    some[everywhere.codes] = True
+    relevance = calibration.probability(near, coverage, evidence)
+    relevance[everywhere.codes] = np.maximum(relevance[everywhere.codes], _CODE)
+    relevance[~some] = 0
+    if float(relevance.max(initial=0)) < suitable:
+        return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, complete=True)
+    mask = some & (relevance >= threshold)
+    if allowed is not None:
+        mask &= allowed
+    complete = True
+    if len(within.rows) >= depth:
+        beyond = np.maximum(near, near[within.rows].min())
+        maybe = ~mask & (calibration.probability(beyond, coverage, evidence) >= threshold)
+        complete = not bool((maybe if allowed is None else maybe & allowed).any())
+    return MatchSet(np.flatnonzero(mask), mask, relevance, complete)

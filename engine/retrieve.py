@@ -15,7 +15,7 @@ from engine.index.lexical import LexicalIndex, LexicalScores
 from engine.index.vectors import Neighbours, VectorIndex
 from engine.query import ParsedQuery
 
-__all__ = ["Candidates", "feedback_vector", "retrieve_dense", "retrieve_lexical"]
+__all__ = ["Candidates", "feedback_vector", "restrict", "retrieve_dense", "retrieve_lexical"]
 
 NOTHING = Neighbours(np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -30,12 +30,18 @@ class Candidates:
     codes: NDArray[np.int64]
 
 
-def retrieve_lexical(query: ParsedQuery, index: LexicalIndex, allowed: NDArray[np.bool_] | None) -> LexicalScores:
-    """Score every product by words; products not allowed score 0."""
-    found = index.search(query.words, query.concepts)
+def retrieve_lexical(query: ParsedQuery, index: LexicalIndex) -> LexicalScores:
+    """Score every product by words."""
+    return index.search(query.words, query.concepts)
+
+
+def restrict(candidates: Candidates, dense: Neighbours, allowed: NDArray[np.bool_] | None) -> Candidates:
+    """Return the candidates among the rows ``allowed``, of which ``dense`` are the nearest; others score 0."""
     if allowed is None:
-        return found
-    return LexicalScores(np.where(allowed, found.score, 0), np.where(allowed, found.coverage, 0))
+        return candidates
+    lexical = candidates.lexical
+    kept = LexicalScores(np.where(allowed, lexical.score, 0), np.where(allowed, lexical.coverage, 0))
+    return Candidates(kept, dense, candidates.codes[allowed[candidates.codes]])
 
 
 def retrieve_dense(

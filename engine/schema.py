@@ -207,7 +207,8 @@ class Applied(_Wire):
     sort_by: str = ""
     alpha: float
     codes: list[str] = Field([], description="Model numbers, SKUs or EANs recognised in the query.")
-    relaxed: bool = Field(False, description="No product has all the words, so those with some of them are shown.")
+    suitable: bool = Field(True, description="False when no product reaches the relevance that counts as found.")
+    best_relevance: float = Field(0.0, description="Relevance of the likeliest product of the shop, filters aside.")
 
 
 class Highlight(_Wire):
@@ -218,12 +219,14 @@ class Highlight(_Wire):
 
 
 class Scores(_Wire):
-    """Where a hit's place came from. ``lexical`` is BM25F, ``semantic`` a cosine, ``fused`` orders the list."""
+    """Where a hit's place came from. ``lexical`` is BM25F, ``semantic`` a cosine, ``fused`` orders the list;
+    ``relevance`` is the calibrated probability that the product is what was asked for."""
 
     fused: float
     lexical: float
     semantic: float | None = None
     code: bool = False
+    relevance: float | None = None
 
 
 class Hit(_Wire):
@@ -275,6 +278,7 @@ class SearchResponse(_Wire):
     page: int
     per_page: int
     hits: list[Hit]
+    nearest: list[Hit] = Field([], description="Where nothing is suitable: what comes nearest, found or not.")
     facet_counts: list[Facet]
     applied: Applied
     search_time_ms: float

@@ -48,12 +48,17 @@ class Settings(BaseSettings):
     semantic_languages: list[str] = Field(
         ["en"], description="Languages the model understands; queries in others are searched by words alone."
     )
-    feedback: float = Field(0.0, ge=0, le=0.9, description="How far the query moves towards its best products.")
-    min_coverage: float = Field(0.75, ge=0, le=1, description="Share of the query's words, by rarity, a match has.")
-    min_coverage_words: float = Field(
-        0.4, ge=0, le=1, description="The same where the model does not know the query's language and words are all."
+    feedback: float = Field(0.3, ge=0, le=0.9, description="How far the query moves towards its best products.")
+    min_relevance: float = Field(
+        0.2, ge=0, le=1, description="Probability of being relevant below which, for every product, nothing is suitable."
     )
-    min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine a match by meaning has; 0 measures it.")
+    tail_relevance: float = Field(
+        0.05, ge=0, le=1, description="Probability of being relevant at which the list of a suitable search ends."
+    )
+    calibration: list[float] = Field(
+        [], description="Weights of relevance: bias, meaning, words, agrees, differs, other; empty is what comes along."
+    )
+    min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine that chance reaches; 0 measures it on the catalogue.")
     depth: int = Field(300, ge=10, le=100_000, description="Most products found by meaning alone.")
     exchange_rates: dict[str, float] = Field(
         {}, description="Value of one unit of each currency in a common one; lets price limits cross currencies."

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli import doctor, evaluate, index, search, store
+from api.cli import doctor, evaluate, index, search, store, tune
 from engine.errors import DaogouError
 
 __all__ = ["EXIT_CODES", "app", "main"]
@@ -53,7 +53,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (index, search, evaluate, store, doctor):
+for module in (index, search, evaluate, tune, store, doctor):
     module.register(app)
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.errors import RequestError
-from engine.schema import Claim, ExplainRequest, Highlight, Hit, Money, SearchRequest, SearchResponse
+from engine.schema import Claim, ExplainRequest, Highlight, Hit, Money, SearchRequest, SearchResponse, Understood
 from engine.settings import load_settings
 
 __all__ = ["register"]
@@ -63,14 +63,29 @@ def _search(
     _show(response, claims, Console(highlight=False))
 
 
+def _meaning(u: Understood) -> str:
+    """Return in words what was read out of a piece of the query."""
+    if u.kind == "exclude":
+        return "leave out " + ", ".join(u.terms)
+    if u.kind in ("object", "for"):
+        return "the thing wanted" if u.kind == "object" else "what it must go with"
+    if u.kind == "price" and not u.filter:
+        return f"{u.terms[0]} prices first"
+    return u.filter or ", ".join(filter(None, (u.field, " or ".join(u.terms[:4])))) or "a wish"
+
+
 def _show(response: SearchResponse, claims: dict[str, list[Claim]], console: Console) -> None:
     for u in response.applied.understood:
-        meaning = u.filter or "leave out " + ", ".join(u.terms)
-        console.print(Text.assemble("understood  ", (u.text, "bold"), f"  →  {meaning}"))
+        console.print(Text.assemble("understood  ", (u.text, "bold"), f"  →  {_meaning(u)}"))
+    for c in response.applied.corrected:
+        console.print(Text.assemble("corrected   ", (c.text, "bold"), f"  →  {c.replacement} (--no-correct searches as typed)"))
     more = "at least " if response.found_relation == "gte" else ""
-    if response.applied.relaxed:
-        console.print("no product has all the words, so these have some of them")
     console.print(f"{more}{response.found} found in {response.search_time_ms:.1f} ms, snapshot {response.snapshot}\n")
+    if not response.applied.suitable:
+        nearest = " What comes nearest, though it is not what was asked for:" if response.nearest else ""
+        console.print(f"Nothing suitable.{nearest}")
+        for hit in response.nearest:
+            console.print(Text.assemble("   ~  ", str(hit.document["title"]), f"  {_price(hit)}"), soft_wrap=True)
     for place, hit in enumerate(response.hits, 1):
         about = "  ".join(filter(None, (_price(hit), str(hit.document.get("brand", "")))))
         console.print(Text.assemble(f"{place:3d}. ", _marked(hit), f"  {about}"), soft_wrap=True)

@@ -51,7 +51,7 @@ async function load() {
 
 async function fetchAnswer(asked, signal) {
   if (asked.similar) return { response: await similar(asked.similar, PER_PAGE, signal), catalogue: null };
-  const base = { q: asked.q, facet_by: '*', sort_by: asked.sort };
+  const base = { q: asked.q, facet_by: '*', sort_by: asked.sort, correct: !asked.exact };
   // Values beside a chosen one are counted as if nothing of their field were chosen, so that a second can be added.
   const side = (field) => search({ ...base, facet_by: field, filter_by: filterBy(asked, field), per_page: 0 }, signal).catch(() => null);
   const [response, ...beside] = await Promise.all([
@@ -99,8 +99,17 @@ function heading(shown, response, found) {
     const back = el('a', { class: 'back', href: writeState(makeState({ similar: '' }, shown)), 'data-nav': true, text: t.back });
     return [back, el('h1', { text: similarTitle ? t.similarTo(similarTitle) : t.similarProducts })];
   }
-  if (found === 0) return [el('h1', { text: shown.q ? t.zero(shown.q) : t.zeroNoQuery })];
-  return [el('h1', { text: shown.q ? t.resultsFor(shown.q) : t.matching })];
+  const title = found === 0 ? (shown.q ? t.zero(shown.q) : t.zeroNoQuery) : (shown.q ? t.resultsFor(shown.q) : t.matching);
+  return [el('h1', { text: title }), ...corrections(shown, response)];
+}
+
+/** Return what was searched for beside words no product has, and the way back to the words as typed. */
+function corrections(shown, response) {
+  const fixed = response.applied?.corrected ?? [];
+  if (!fixed.length) return [];
+  const said = t.corrected(fixed.map((c) => c.replacement).join(' '));
+  const undo = el('a', { href: writeState(makeState({ exact: true }, shown)), 'data-nav': true, text: t.exactly(fixed.map((c) => c.text).join(' ')) });
+  return [el('p', { class: 'corrected' }, el('span', { text: said }), ' ', undo)];
 }
 
 function showResults(shown, response, found, catalogue) {
@@ -109,7 +118,9 @@ function showResults(shown, response, found, catalogue) {
     const cards = response.hits.map((hit, i) => makeCard(hit, i, shown, t));
     at.results.replaceChildren(title, el('ol', { class: 'cards' }, cards));
   } else if (found === 0 && !shown.similar && !isStart(shown)) {
-    at.results.replaceChildren(el('div', { class: 'help' }, nothingFound(response, catalogue, shown, t, go)));
+    const near = (response.nearest ?? []).map((hit, i) => makeCard(hit, i, shown, t));
+    const nearest = near.length && [el('h2', { class: 'list-title', text: t.nearest }), el('ol', { class: 'cards' }, near)];
+    at.results.replaceChildren(el('div', { class: 'help' }, nothingFound(response, catalogue, shown, t, go)), ...(nearest || []));
   } else if (found > 0) {
     const first = el('a', { href: writeState(makeState({ page: 1 }, shown)), 'data-nav': true, text: t.firstPage });
     at.results.replaceChildren(el('p', { class: 'note' }, `${t.pastEnd} `, first));

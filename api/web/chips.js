@@ -4,10 +4,15 @@ import { el, langOf, refill } from './dom.js';
 import { facetValue, fieldLabel, majorMoney, number } from './format.js';
 import { cutSpans, fieldOf, hasPrice, makeState, valueOf } from './state.js';
 
+/** Return what was understood that changes the result: not the thing itself, nor wishes that no field can answer. */
+export function kept(response) {
+  return response.applied.understood.filter((part) => part.kind !== 'object' && part.kind !== 'for' && (part.kind !== 'attribute' || part.terms.length));
+}
+
 /** Return `[{label, text, without}]`: every condition in force, and the state in which it is not. */
 export function conditions(state, response, t) {
-  const out = response.applied.understood.map((part) => ({
-    label: t.understood[part.kind], text: part.text, read: true, without: makeState({ q: cutSpans(state.q, [part]) }, state),
+  const out = kept(response).map((part) => ({
+    label: t.understood[part.kind] ?? fieldLabel(part.field, t), text: part.text, read: true, without: makeState({ q: cutSpans(state.q, [part]) }, state),
   }));
   for (const filter of state.filters) {
     const field = fieldOf(filter);
@@ -25,7 +30,7 @@ export function showChips(box, state, response, t, go) {
   }, el('span', { class: 'chip-label', text: label }), el('span', { lang: langOf(text), text }))));
   const codes = response.applied.codes.map((code) => el('li', { class: 'chip chip-fixed' }, el('span', { class: 'chip-label', text: t.code }), el('span', { text: code })));
   if (!chips.length && !codes.length) return refill(box);
-  const plain = makeState({ q: cutSpans(state.q, response.applied.understood), filters: [], min: '', max: '', currency: '' }, state);
+  const plain = makeState({ q: cutSpans(state.q, kept(response)), filters: [], min: '', max: '', currency: '' }, state);
   const clear = all.length > 1 && el('li', {}, el('button', { type: 'button', class: 'link', 'data-key': 'clear-all', text: t.clearAll, on: { click: () => go(plain) } }));
   refill(box, el('ul', { class: 'chips', 'aria-label': t.applied }, codes, chips, clear));
 }

@@ -1,7 +1,7 @@
 // What the page says when there is no list to show, or before there is a question: the start, and a search that found nothing.
 
 import { el, langOf } from './dom.js';
-import { conditions } from './chips.js';
+import { conditions, kept } from './chips.js';
 import { cutSpans, makeState, writeState } from './state.js';
 
 const DEPARTMENTS = 8;
@@ -16,7 +16,7 @@ export function welcome(response, state, t) {
 export function nothingFound(response, catalogue, state, t, go) {
   const words = response.applied.q && { label: t.zeroWords, text: response.applied.q };
   const asked = [words, ...conditions(state, response, t)].filter(Boolean);
-  const plain = cutSpans(state.q, response.applied.understood);
+  const plain = cutSpans(state.q, kept(response));
   const fewer = fewerWords(plain, t).map((q) => navLink(q, makeState({ q }, state)));
   return [
     asked.length && group(t.zeroWhat, el('dl', { class: 'applied' }, asked.map((condition) => askedRow(condition, t, go)))),

@@ -6,7 +6,7 @@ const MAX_QUERY = 512;
 export const SORTS = ['', 'price:asc', 'price:desc'];
 
 const EMPTY = Object.freeze({
-  q: '', page: 1, sort: '', filters: [], min: '', max: '', currency: '', similar: '', lang: '',
+  q: '', page: 1, sort: '', filters: [], min: '', max: '', currency: '', similar: '', lang: '', exact: false,
 });
 
 /** Return a state: `change` over `base`. Whatever narrows or reorders leads back to the first page. */
@@ -30,6 +30,7 @@ export function readState(query) {
     min, max,
     currency: /^[A-Z]{3}$/.test(currency) ? currency : '',
     similar: given.get('similar') ?? '',
+    exact: given.get('exact') === '1',
     lang: ['zh', 'en'].includes(given.get('lang')) ? given.get('lang') : '',
   });
 }
@@ -44,6 +45,7 @@ export function writeState(state) {
   if (state.sort) out.append('sort', state.sort);
   if (state.page > 1) out.append('page', state.page);
   if (state.similar) out.append('similar', state.similar);
+  if (state.exact) out.append('exact', '1');
   if (state.lang) out.append('lang', state.lang);
   const query = out.toString().replaceAll('%3A', ':').replace(/%3D/g, '=');
   return query ? `/?${query}` : '/';

@@ -26,12 +26,13 @@ _PEOPLE = frozenset({"person", "season", "quality"})
 class Head:
     """``thing`` and ``target`` are word ranges (first, last), the latter ``None`` where nothing must be gone with.
 
-    ``accessory`` says that the thing wanted is one.
+    ``accessory`` says that the thing wanted is one; ``known`` that it is named by the lexicon and not guessed.
     """
 
     thing: tuple[int, int] | None
     target: tuple[int, int] | None
     accessory: bool
+    known: bool = False
 
 
 def find_head(
@@ -68,7 +69,7 @@ def find_head(
     elif accessory:
         named = frozenset(i for i, w in enumerate(found) if _names_device(w, phrases, i, devices)) - frozenset(measures)
         target = _device(found, named, begin, head.first) or _device(found, named, head.last, len(found))
-    return Head((head.first, head.last), target, accessory)
+    return Head((head.first, head.last), target, accessory, known=True)
 
 
 def _contains_other(phrase: Phrase[Entry], found: Sequence[Word]) -> bool:

@@ -228,13 +228,18 @@ def _concepts(
     for phrase in [*phrases, None]:
         if done and (phrase is None or phrase.first >= done[-1].last):
             if fixed.isdisjoint(range(done[0].first, done[-1].last)):
-                options = [other_forms(p, han=found[p.last - 1].han)[: 4 if len(done) == 1 else 2] for p in done]
+                options = [_ways(p, found[p.last - 1].han)[: _MOST_WAYS if len(done) == 1 else 2] for p in done]
                 said = [tuple(words(" ".join(option))) for option in islice(product(*options), _MOST_WAYS)]
                 out.append(Concept(done[0].first, done[-1].last, tuple(said)))
             done = []
         if phrase is not None:
             done.append(phrase)
     return out
+
+
+def _ways(phrase: Phrase[Entry], han: bool) -> tuple[str, ...]:
+    """Return how else a phrase is said: in the other language first, then in its own."""
+    return tuple(dict.fromkeys((*other_forms(phrase, han), *other_forms(phrase, not han))))
 
 
 def _han(text: str) -> bool:

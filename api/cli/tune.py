@@ -1,0 +1,142 @@
+"""``daogou tune`` and ``daogou calibrate``: a shop's own weights, from its judgements.
+
+Prints settings for ``daogou.toml`` and what they are worth; writes them only where asked, and only where they hold.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from engine.errors import EvaluationError
+from engine.settings import load_settings
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+__all__ = ["register"]
+
+_Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
+_Data = Annotated[Path, typer.Option(help="Folder with queries and judgements.")]
+_Queries = Annotated[Path | None, typer.Option(help="Other texts for the same query ids.")]
+_View = Annotated[str, typer.Option(help="Which judgements; empty is the main view.")]
+_Out = Annotated[Path | None, typer.Option(help="Write the settings to this TOML file, if they hold.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("tune")(_tune)
+    app.command("calibrate")(_calibrate)
+
+
+def _tune(
+    data: _Data = Path("examples/demo"),
+    store: _Store = None,
+    queries: _Queries = None,
+    view: _View = "",
+    folds: Annotated[int, typer.Option(help="Parts for cross-validation.", min=2, max=20)] = 5,
+    out: _Out = None,
+    as_json: _Json = False,
+) -> None:
+    """Find the shop's own weights of meaning and feedback; refuse a gain that may be chance."""
+    from evals.evalsets import load_evalset
+    from evals.tune import ALPHAS, FEEDBACKS, toml_of, tune
+
+    evalset = load_evalset(data, queries)
+    engine = _open(store)
+    with Progress(console=Console(stderr=True)) as bars:
+        task = bars.add_task("Trying weights", total=1 + len(ALPHAS) * len(FEEDBACKS))
+        found = tune(engine, evalset.queries, evalset.view(view).qrels, folds=folds, advance=lambda n: bars.advance(task, n))
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+    else:
+        sign = "holds on queries it was not chosen on" if found.kept else "cannot be told from chance"
+        typer.echo(
+            f"nDCG@10 {found.before:.3f} now, {found.after:.3f} cross-validated over {found.gain.n} queries: "
+            f"{found.gain.mean:+.3f} ({found.gain.low:+.3f} to {found.gain.high:+.3f}), p = {found.p:.3f}. The gain {sign}."
+        )
+        typer.echo(toml_of(found.settings) if found.kept else "The settings in force stay.")
+    if out and found.kept:
+        _write(out, toml_of(found.settings))
+
+
+def _calibrate(
+    data: _Data = Path("examples/demo"),
+    store: _Store = None,
+    queries: _Queries = None,
+    view: _View = "",
+    min_rel: Annotated[int, typer.Option(help="Rating from which a product is relevant.", min=1)] = 2,
+    unsuitable: Annotated[
+        Path | None, typer.Option(help="Queries, one a line, that the shop has nothing suitable for.")
+    ] = None,
+    out: _Out = None,
+    as_json: _Json = False,
+) -> None:
+    """Measure how well the probabilities of hits hold, and fit them to these judgements."""
+    from engine.match import Calibration
+    from evals.calibration import auroc, fit_calibration, judged_signals, score_matching
+    from evals.evalsets import load_evalset
+    from evals.tune import toml_of
+
+    evalset = load_evalset(data, queries)
+    qrels = evalset.view(view).qrels
+    engine = _open(store)
+    known = frozenset(p.id for p in engine.products())
+    judged = judged_signals(engine, evalset.queries, qrels, min_rel, known)
+    threshold = engine.settings.tail_relevance
+    now = score_matching(Calibration(*engine.settings.calibration), judged, threshold)
+    fitted = fit_calibration(judged)
+    weights = [getattr(fitted, name) for name in fitted.__dataclass_fields__]
+    best = {q: engine.best_relevance(text) for q, text in evalset.queries.items() if q in qrels}
+    served = [p for q, p in best.items() if any(r >= min_rel for r in qrels[q].values())]
+    missing = [p for q, p in best.items() if not any(r >= 1 for r in qrels[q].values())]
+    if unsuitable:
+        missing += [engine.best_relevance(q) for q in _lines(unsuitable)]
+    limit = engine.settings.min_relevance
+    suitable = {
+        "auroc": round(auroc(served, missing), 4),
+        "served": len(served),
+        "wrongly_refused": sum(p < limit for p in served),
+        "missing": len(missing),
+        "rightly_refused": sum(p < limit for p in missing),
+    }
+    if as_json:
+        typer.echo(json.dumps({"matching": now.to_dict(), "nothing_suitable": suitable, "fitted": weights}))
+    else:
+        typer.echo(
+            f"{now.pairs} judged pairs, threshold {threshold:g}: accuracy {now.accuracy:.3f}, precision {now.precision:.3f}, "
+            f"recall {now.recall:.3f}, F1 {now.f1:.3f}, calibration error {now.error:.3f}, AUROC {now.auroc:.3f}."
+        )
+        typer.echo(
+            f"Nothing suitable: AUROC {suitable['auroc']:.3f}; of {len(served)} queries the shop can serve "
+            f"{suitable['wrongly_refused']} are refused, of {len(missing)} it cannot {suitable['rightly_refused']} are."
+        )
+        typer.echo("Fitted to these judgements:\n" + toml_of({"calibration": weights}))
+    if out:
+        _write(out, toml_of({"calibration": weights}))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be written: {error.strerror}. Choose another path.") from error
+
+
+def _open(store: Path | None) -> Engine:
+    from engine.engine import Engine
+
+    return Engine.open(load_settings(store=store))
