@@ -7,8 +7,9 @@ Computes nothing itself.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -96,22 +97,53 @@ def _compare(
 
 
 def _suite(
-    name: Annotated[str, typer.Argument(help="codes: model numbers in every written form.")] = "codes",
+    name: Annotated[str, typer.Argument(help="codes, robustness or understanding.")] = "codes",
     store: _Store = None,
-    n: Annotated[int, typer.Option(help="Products to sample.", min=1)] = 400,
+    n: Annotated[int, typer.Option(help="Products to sample for codes.", min=1)] = 400,
+    data: Annotated[Path, typer.Option(help="Folder with queries and judgements, for robustness.")] = Path("examples/demo"),
+    queries: Annotated[Path | None, typer.Option(help="Other texts for the same query ids, for robustness.")] = None,
+    view: Annotated[str, typer.Option(help="Which judgements, for robustness; empty is the main view.")] = "",
+    goals: Annotated[Path | None, typer.Option(help="WebShop's human_goals.json, for understanding.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Measure a behaviour on queries made from the catalogue itself."""
-    from evals.suites import code_suite, render, score_suite
-
-    if name != "codes":
-        raise EvaluationError(f"There is no suite {name!r}. Known: codes.")
+    """Measure a behaviour: model numbers in every form, needs written otherwise, or what is read out of queries."""
+    if name not in ("codes", "robustness", "understanding"):
+        raise EvaluationError(f"There is no suite {name!r}. Known: codes, robustness, understanding.")
     engine = _open(store)
-    report = score_suite(engine, code_suite(engine.products(), n))
-    if as_json:
-        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+    console = Console(highlight=False)
+    if name == "codes":
+        from evals.suites import code_suite, render, score_suite
+
+        report = score_suite(engine, code_suite(engine.products(), n))
+        _print(report.to_dict(), as_json, lambda: render(report, console))
+    elif name == "robustness":
+        from evals import robustness
+        from evals.evalsets import load_evalset
+
+        evalset = load_evalset(data, queries)
+        costs = robustness.score_robustness(engine, evalset.queries, evalset.view(view).qrels)
+        _print(costs.to_dict(), as_json, lambda: robustness.render(costs, console))
     else:
-        render(report, Console(highlight=False))
+        _understanding(engine, goals, as_json, console)
+
+
+def _understanding(engine: Engine, goals: Path | None, as_json: bool, console: Console) -> None:
+    from evals import understanding
+
+    sets = understanding.load_sets(goals)
+    reports = {name: understanding.score_understanding(engine.understand, labelled) for name, labelled in sets.items()}
+    if as_json:
+        typer.echo(json.dumps({name: report.to_dict() for name, report in reports.items()}))
+        return
+    for name, scored in reports.items():
+        understanding.render(scored, console, name)
+
+
+def _print(values: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False))
+    else:
+        show()
 
 
 def _open(store: Path | None) -> Engine:

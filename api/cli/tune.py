@@ -56,7 +56,9 @@ def _tune(
     if as_json:
         typer.echo(json.dumps(found.to_dict()))
     else:
-        sign = "holds on queries it was not chosen on" if found.kept else "cannot be told from chance"
+        sign = "cannot be told from chance" if found.gain.mean > 0 else "is none"
+        if found.kept:
+            sign = "holds on queries it was not chosen on"
         typer.echo(
             f"nDCG@10 {found.before:.3f} now, {found.after:.3f} cross-validated over {found.gain.n} queries: "
             f"{found.gain.mean:+.3f} ({found.gain.low:+.3f} to {found.gain.high:+.3f}), p = {found.p:.3f}. The gain {sign}."

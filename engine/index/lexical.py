@@ -142,9 +142,10 @@ class LexicalIndex:
         )
         self._rarest = float(self._idf.max()) if len(self._idf) else 1.0
 
-    def has(self, word: Word) -> bool:
-        """Return whether any product has the word, in any form that is the whole word."""
-        return self._known(list(terms([word])))
+    def spread(self, word: Word) -> int:
+        """Return how many products have the word, in any form that is the whole word."""
+        spans = [self._span(t.text) for t in terms([word]) if t.cover == 1.0]
+        return max((span.stop - span.start for span in spans if span is not None), default=0)
 
     def search(self, found: Sequence[Word], concepts: Sequence[Concept] = ()) -> LexicalScores:
         """Score every product against the words of a query; words without a need of their own are left out.

@@ -24,6 +24,9 @@ __all__ = ["VocabularyBuilder", "VocabularyIndex", "pinyin"]
 
 _LATIN = re.compile(r"[^\W\d_]{3,24}")
 _SEEN_TWICE = 2
+_TOLD = 5
+"""Products whose descriptions must have a word: descriptions hold more mistakes than titles."""
+_READ = 500
 _MOST = 200_000
 _SPLIT_SEEN = 5
 _MOST_SYLLABLES = 8
@@ -40,22 +43,27 @@ class VocabularyBuilder:
     def __init__(self, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._counts: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._han: Counter[str] = Counter()
 
     def add(self, product: Product) -> None:
         """Add the words of the next product's title, brand and category."""
         found = words(" ".join((product.title, product.brand, *product.category)))
         self._counts.update({w.text for w in found if not w.han and _LATIN.fullmatch(w.text)})
+        told = words(product.description[:_READ])
+        self._told.update({w.text for w in told if not w.han and _LATIN.fullmatch(w.text)})
         self._han.update({w.text for w in found if w.han and len(w.text) > 1})
 
     def save(self, folder: Path) -> dict[str, int]:
         """Write the words into ``folder`` and return their count."""
         folder.mkdir(parents=True, exist_ok=True)
         for entry in self._lexicon.entries:
-            self._counts.update({p for p in entry.en if _LATIN.fullmatch(p) and self._counts[p]})
             self._han.update({p for p in entry.zh if 2 <= len(p) <= 6 and not p.isascii()})
-        common = [(w, n) for w, n in self._counts.most_common(_MOST) if n >= _SEEN_TWICE]
-        lines = [f"{w}\t{n}\t" for w, n in common]
+        counts = {w: n for w, n in self._told.items() if n >= _TOLD}
+        counts |= {w: max(n, counts.get(w, 0)) for w, n in self._counts.items() if n >= _SEEN_TWICE}
+        for word in {w.text for e in self._lexicon.entries for p in e.en for w in words(p) if _LATIN.fullmatch(w.text)}:
+            counts.setdefault(word, 1)
+        lines = [f"{w}\t{n}\t" for w, n in Counter(counts).most_common(_MOST)]
         lines += [f"{w}\t{n}\t{pinyin(w)}" for w, n in self._han.most_common(_MOST)]
         (folder / "words.tsv").write_text("\n".join(sorted(lines)), "utf-8")
         return {"vocabulary": len(lines)}
@@ -79,16 +87,20 @@ class VocabularyIndex:
         """Return whether a Chinese word is known."""
         return word in self._written
 
-    def correct(self, word: str) -> str:
-        """Return the word that was probably meant by an unknown one, two words for two written as one, or ``""``."""
+    def has(self, word: str) -> bool:
+        """Return whether an English word is written so in the catalogue or the lexicon."""
+        return word in self._counts
+
+    def candidates(self, word: str) -> list[str]:
+        """Return what was probably meant by an unknown word, the likeliest first: two words for two written as one too."""
         if not _LATIN.fullmatch(word) or len(word) < 4:
-            return ""
+            return []
         most = 1 if len(word) < 7 else 2
-        found = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=most, limit=50)
-        near = min(found, key=lambda f: (f[1], f[0][0] != word[0], -self._counts[f[0]], f[0]), default=None)
-        if near is not None and near[1] == 1:
-            return near[0]
-        return self._split(word) or (near[0] if near is not None else "")
+        found = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=most, limit=200)
+        near = sorted(found, key=lambda f: (f[1], -self._counts[f[0]] * (1 + 2 * (f[0][0] == word[0])), f[0]))
+        joined = self._split(word)
+        first = [f[0] for f in near if f[1] == 1]
+        return [*first, *([joined] if joined else []), *(f[0] for f in near if f[1] > 1)]
 
     def _split(self, word: str) -> str:
         pairs = [(word[:i], word[i:]) for i in range(3, len(word) - 2)]

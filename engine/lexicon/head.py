@@ -7,6 +7,7 @@ nothing of the catalogue.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ __all__ = ["Head", "find_head", "is_accessory"]
 
 _LINKS = frozenset({"for", "fits", "fit", "compatible"})
 _ENDS = frozenset({"with", "without", "that", "which", "from", "of", "in", "on", "under", "to", "who", "where", "by"})
+_NAME_ENDS = re.compile(r"\s[-–—|/+]\s|,|\(|；|，|（|\bw/|\bincl(?:uding|\.)?\s", re.IGNORECASE)
+"""Where the name of a product ends in its title and its details begin."""
 _THINGS = ("thing", "accessory")
 _PEOPLE = frozenset({"person", "season", "quality"})
 
@@ -115,11 +118,11 @@ def _names_device(word: Word, phrases: Sequence[Phrase[Entry]], index: int, devi
 
 def is_accessory(category: Sequence[str], title: str, lexicon: Lexicon) -> bool:
     """Return whether a product is an accessory, by its category where that names a thing, else by its title."""
-    for text in (*category[-1:], title):
+    for text in (*category[-1:], _NAME_ENDS.split(title.strip(), maxsplit=1)[0]):
         found = words(text)
         phrases = lexicon.find(text, found)
         head = find_head(found, phrases)
-        mixed = text is not title and len({e.kind for p in phrases for e in p.means if e.kind in _THINGS}) > 1
+        mixed = text in category[-1:] and len({e.kind for p in phrases for e in p.means if e.kind in _THINGS}) > 1
         if head.thing is not None and not mixed:
             return head.accessory
     return False

@@ -14,6 +14,9 @@ from engine.lexicon import Lexicon
 
 __all__ = ["Knowledge"]
 
+_MISTAKES = 2
+"""Products that may have a word by mistake, or by the chance that a stem is another word's too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
@@ -28,5 +31,6 @@ class Knowledge:
     semantic_languages: Sequence[str] = ("en",)
 
     def has(self, word: Word) -> bool:
-        """Return whether any product has a word."""
-        return self.lexical.has(word)
+        """Return whether the catalogue knows a word: written so, or by its stem in more products than mistakes are."""
+        spread = self.lexical.spread(word)
+        return spread > _MISTAKES or (spread > 0 and (word.han or self.vocabulary.has(word.text) or not word.text.isalpha()))

@@ -6,6 +6,7 @@ never rewritten, so every span points into the text as typed.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
@@ -208,6 +209,7 @@ def _replaced(remaining: str, found: Sequence[Word], corrections: Sequence[Corre
 
 def _meant(searched: str, language: str, known: Knowledge) -> str:
     """Return the text for the encoder: the words, put into English where it reads no other; empty when it cannot be."""
+    searched = unicodedata.normalize("NFKC", searched)
     language = language_of(searched) or language
     if language in ("", *known.semantic_languages):
         return searched
@@ -239,7 +241,8 @@ def _concepts(
 
 def _ways(phrase: Phrase[Entry], han: bool) -> tuple[str, ...]:
     """Return how else a phrase is said: in the other language first, then in its own."""
-    return tuple(dict.fromkeys((*other_forms(phrase, han), *other_forms(phrase, not han))))
+    own = [form for form in other_forms(phrase, not han) if phrase.text not in form.lower()]
+    return tuple(dict.fromkeys((*other_forms(phrase, han), *own)))
 
 
 def _han(text: str) -> bool:

@@ -17,6 +17,7 @@ from engine.lexicon import Lexicon
 __all__ = ["Correction", "find_corrections"]
 
 _LONGEST_HOMOPHONE = 4
+_TRIED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,22 @@ def find_corrections(
                 yield Correction(index, last, said)
                 index = last
                 continue
-            if fixed_word := vocabulary.correct(word.text) or (vocabulary.spoken(word.text) if word.text.isalpha() else ""):
+            if fixed_word := _likeliest(found, index, vocabulary, lexicon):
                 yield Correction(index, index + 1, fixed_word)
         index += 1
+
+
+def _likeliest(found: Sequence[Word], index: int, vocabulary: VocabularyIndex, lexicon: Lexicon) -> str:
+    """Return what a word was probably meant to be: what makes a phrase with its neighbours first, then what is common."""
+    word = found[index].text
+    options = vocabulary.candidates(word)
+    before = f"{found[index - 1].text} " if index else ""
+    after = f" {found[index + 1].text}" if index + 1 < len(found) else ""
+    for option in options[:_TRIED]:
+        joined = (f"{before}{option}{after}", f"{before}{option}", f"{option}{after}")
+        if any(lexicon.get(phrase) for phrase in joined if phrase != option):
+            return option
+    return options[0] if options else vocabulary.spoken(word) if word.isalpha() else ""
 
 
 def _homophone(

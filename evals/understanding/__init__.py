@@ -5,7 +5,7 @@
 by number and hash, without their text.
 """
 
-from evals.understanding.labels import KINDS, Labelled, load_goals, load_marked, parse_marked
+from evals.understanding.labels import KINDS, Labelled, load_goals, load_marked, load_sets, parse_marked
 from evals.understanding.score import KindScore, UnderstandingReport, render, score_understanding
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "UnderstandingReport",
     "load_goals",
     "load_marked",
+    "load_sets",
     "parse_marked",
     "render",
     "score_understanding",

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from engine.errors import EvaluationError
 
-__all__ = ["KINDS", "Labelled", "load_goals", "load_marked", "parse_marked"]
+__all__ = ["KINDS", "Labelled", "load_goals", "load_marked", "load_sets", "parse_marked"]
 
 KINDS = {"o": "object", "a": "attribute", "m": "measure", "p": "price", "x": "exclude", "f": "for"}
 """Letter in a marked line → ``Understood.kind``."""
 
+_HERE = Path(__file__).parent
 _MARK = re.compile(r"\{(?P<kind>[a-z])\|(?P<text>[^{}|]+)\}")
 
 
@@ -75,6 +76,14 @@ def load_goals(path: Path, goals: Path) -> list[Labelled]:
         read = [re.split(r"[:-]", span) for span in spans.split()]
         out.append(Labelled(text, tuple((KINDS[kind], int(start), int(end)) for kind, start, end in read)))
     return out
+
+
+def load_sets(goals: Path | None = None) -> dict[str, list[Labelled]]:
+    """Return the labelled sets that come along by name; those of the WebShop needs only with the file of their texts."""
+    sets = {name: load_marked(_HERE / f"{name}.txt") for name in ("zh", "traps")}
+    if goals is not None:
+        sets["webshop"] = load_goals(_HERE / "webshop.tsv", goals)
+    return sets
 
 
 def _read(path: Path) -> str:
