@@ -23,18 +23,25 @@ from engine.schema import Product
 __all__ = ["VocabularyBuilder", "VocabularyIndex", "pinyin"]
 
 _LATIN = re.compile(r"[^\W\d_]{3,24}")
-_SEEN_TWICE = 2
 _TOLD = 5
 """Products whose descriptions must have a word: descriptions hold more mistakes than titles."""
 _READ = 500
 _MOST = 200_000
 _SPLIT_SEEN = 5
 _MOST_SYLLABLES = 8
+_SHORTEST = 3
 
 
 def pinyin(text: str) -> str:
     """Return how a Chinese text is pronounced, without tones, in one piece: ``蓝牙`` is ``lanya``."""
     return "".join(lazy_pinyin(text))
+
+
+def _likely(typed: str, meant: str) -> float:
+    """Return how likely a slip is: letters are rather swapped or left out than added or replaced, and seldom the first."""
+    swapped = len(typed) == len(meant) and sorted(typed) == sorted(meant)
+    left_out = len(typed) < len(meant)
+    return (5.0 if swapped else 2.0 if left_out else 1.0) * (3.0 if typed[0] == meant[0] else 1.0)
 
 
 class VocabularyBuilder:
@@ -60,7 +67,7 @@ class VocabularyBuilder:
         for entry in self._lexicon.entries:
             self._han.update({p for p in entry.zh if 2 <= len(p) <= 6 and not p.isascii()})
         counts = {w: n for w, n in self._told.items() if n >= _TOLD}
-        counts |= {w: max(n, counts.get(w, 0)) for w, n in self._counts.items() if n >= _SEEN_TWICE}
+        counts |= {w: max(n, counts.get(w, 0)) for w, n in self._counts.items()}
         for word in {w.text for e in self._lexicon.entries for p in e.en for w in words(p) if _LATIN.fullmatch(w.text)}:
             counts.setdefault(word, 1)
         lines = [f"{w}\t{n}\t" for w, n in Counter(counts).most_common(_MOST)]
@@ -97,7 +104,8 @@ class VocabularyIndex:
             return []
         most = 1 if len(word) < 7 else 2
         found = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=most, limit=200)
-        near = sorted(found, key=lambda f: (f[1], -self._counts[f[0]] * (1 + 2 * (f[0][0] == word[0])), f[0]))
+        found = [f for f in found if len(f[0]) > _SHORTEST]
+        near = sorted(found, key=lambda f: (f[1], -self._counts[f[0]] * _likely(word, f[0]), f[0]))
         joined = self._split(word)
         first = [f[0] for f in near if f[1] == 1]
         return [*first, *([joined] if joined else []), *(f[0] for f in near if f[1] > 1)]

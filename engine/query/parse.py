@@ -27,6 +27,8 @@ from engine.schema import Corrected, Understood
 __all__ = ["ParsedQuery", "parse_query"]
 
 _MOSTLY = 0.5
+_NARROW = {0x3000: 0x20, **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}}
+"""Full-width forms to ASCII, one character to one, so that spans stay where they are."""
 _MOST_WAYS = 8
 
 
@@ -67,6 +69,7 @@ class ParsedQuery:
 
 def parse_query(text: str, known: Knowledge, understand: bool = True, correct: bool = True) -> ParsedQuery:
     """Take a query apart with what is known of the catalogue."""
+    typed, text = text, text.translate(_NARROW)
     kept: list[Understood] = []
     exclusions: list[tuple[tuple[Word, ...], ...]] = []
     cheap = 0
@@ -92,15 +95,15 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
             head = replace(head, thing=guess_thing(remaining, found, [(t.start, t.end) for t in traits]))
         traits = _beside(head, found, traits)
         wished = list(wishes(remaining, found, _taken(remaining, found, traits, head, coded), head.thing))
-    understood = [*kept, *_shown(text, found, traits, head, wished)]
+    understood = [_as_typed(u, typed) for u in (*kept, *_shown(text, found, traits, head, wished))]
     return ParsedQuery(
-        text=text,
+        text=typed,
         searched=searched,
         meant=_meant(_replaced(remaining, found, corrections), language, known),
         words=found,
         language=language,
         understood=tuple(sorted(understood, key=lambda u: (u.start, u.end))),
-        corrected=tuple(_corrected(text, found, c) for c in corrections),
+        corrected=tuple(_corrected(typed, found, c) for c in corrections),
         exclusions=tuple(exclusions),
         codes=codes,
         concepts=tuple(_concepts(found, phrases, corrections, known)),
@@ -108,6 +111,10 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         head=head,
         cheap=cheap,
     )
+
+
+def _as_typed(u: Understood, typed: str) -> Understood:
+    return u if u.text == typed[u.start : u.end] else u.model_copy(update={"text": typed[u.start : u.end]})
 
 
 def _limits(text: str, known: Knowledge) -> tuple[list[Understood], list[tuple[tuple[Word, ...], ...]], int]:
