@@ -182,3 +182,35 @@ def test_unknown_things_are_named(engine: Engine) -> None:
         engine.search(SearchRequest(q="tent", sort_by="price"))
     with pytest.raises(FilterError, match="Did you mean"):
         engine.search(SearchRequest(q="tent", facet_by="colr"))
+
+
+def test_a_word_nobody_sells_finds_nothing_suitable(engine: Engine) -> None:
+    response = engine.search(SearchRequest(q="zzqqxy", facet_by="*"))
+    assert not response.applied.suitable
+    assert (response.found, response.hits) == (0, [])
+    assert all(f.counts == [] for f in response.facet_counts)
+    assert len(response.nearest) <= 3
+
+
+@SLOW
+@given(QUERIES, FILTERS)
+def test_relevance_is_a_probability_and_nearest_is_shown_only_in_place_of_hits(engine: Engine, q: str, filter_by: str) -> None:
+    response = engine.search(SearchRequest(q=q, filter_by=filter_by))
+    for hit in response.hits:
+        assert hit.scores.relevance is not None
+        assert 0 <= hit.scores.relevance <= 1
+    assert not (response.hits and response.nearest)
+
+
+def test_a_correction_is_named_and_can_be_undone(engine: Engine) -> None:
+    response = engine.search(SearchRequest(q="waterprof jackett"))
+    assert [(c.text, c.replacement) for c in response.applied.corrected] == [("waterprof", "waterproof"), ("jackett", "jacket")]
+    plain = engine.search(SearchRequest(q="waterproof jacket"))
+    assert [h.document["id"] for h in response.hits] == [h.document["id"] for h in plain.hits]
+    assert engine.search(SearchRequest(q="waterprof jackett", correct=False)).applied.corrected == []
+
+
+def test_suggestions_forgive_a_slip_and_read_pinyin(engine: Engine) -> None:
+    assert engine.suggest("jakcets").suggestions
+    assert "户外" in [s.text for s in engine.suggest("huwai").suggestions]
+    assert "户外" in [s.text for s in engine.suggest("hw").suggestions]

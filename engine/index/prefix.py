@@ -1,7 +1,8 @@
 """Suggestions: what the typed beginning may go on to, from the catalogue alone.
 
 Categories, brands, phrases that titles share, and product titles, each found by the beginning of any of its words
-(any character in Chinese). No shopper's query is in it, so nothing personal can be.
+(any character in Chinese); Chinese ones but titles also by their pinyin and its initials (``lyej`` for ``蓝牙耳机``).
+Where nothing begins as typed, one slip is forgiven. No shopper's query is in it, so nothing personal can be.
 
 On disk: ``prefix/keys.txt`` (folded, sorted, one a line), ``entries.npy`` int32 (entry of each key) and
 ``entries.jsonl`` (``[text, kind, weight]`` a line). Knows nothing of search.
@@ -11,11 +12,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
+from pypinyin import lazy_pinyin
 
 from engine.language import fold, is_stop, words
 from engine.schema import Product, Suggestion
@@ -25,6 +29,10 @@ __all__ = ["PrefixBuilder", "PrefixIndex"]
 _BOOST = {"category": 1000.0, "brand": 300.0, "phrase": 30.0, "product": 0.0}
 _KEYS_PER_ENTRY = 8
 _SCANNED = 20_000
+_SORTED = 64
+_LEAST_FORGIVEN, _MOST_FORGIVEN = 4, 24
+_HAN_FROM = "\u2fff"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class PrefixBuilder:
@@ -60,18 +68,35 @@ class PrefixBuilder:
                     continue
                 seen.add(fold(text)[0])
                 entries.append((text, kind, _BOOST[kind] * (count > 0) + count))
-        pairs = sorted((key, n) for n, (text, _, _) in enumerate(entries) for key in _keys(text))
+        pairs = sorted((key, n) for n, (text, kind, _) in enumerate(entries) for key in _keys(text, kind != "product"))
         (folder / "keys.txt").write_text("\n".join(key for key, _ in pairs), "utf-8")
         np.save(folder / "entries.npy", np.fromiter((n for _, n in pairs), np.int32, len(pairs)), allow_pickle=False)
         (folder / "entries.jsonl").write_bytes(b"\n".join(orjson.dumps(e) for e in entries))
         return {"suggestions": len(entries)}
 
 
-def _keys(text: str) -> set[str]:
+def _keys(text: str, spoken: bool) -> set[str]:
     folded = " ".join(fold(text)[0].split())
     starts = [0]
-    starts += [i for i in range(1, len(folded)) if folded[i - 1] == " " or folded[i] > "\u2fff"]
-    return {folded[i : i + 40] for i in starts[:_KEYS_PER_ENTRY]}
+    starts += [i for i in range(1, len(folded)) if folded[i - 1] == " " or folded[i] > _HAN_FROM]
+    keys = {folded[i : i + 40] for i in starts[:_KEYS_PER_ENTRY]}
+    if spoken and any(c > _HAN_FROM for c in folded):
+        sounds = lazy_pinyin(folded)
+        keys |= {"".join(sounds)[:40], "".join(sound[0] for sound in sounds)[:40]}
+    return keys
+
+
+def _slips(typed: str) -> Iterator[str]:
+    """Yield what may have been meant by a beginning with one slip, its first letter taken as meant."""
+    for i in range(1, len(typed)):
+        if i + 1 < len(typed):
+            yield typed[:i] + typed[i + 1] + typed[i] + typed[i + 2 :]
+        yield typed[:i] + typed[i + 1 :]
+    for i in range(1, len(typed) + 1):
+        for letter in _LETTERS:
+            yield typed[:i] + letter + typed[i:]
+            if i < len(typed):
+                yield typed[:i] + letter + typed[i + 1 :]
 
 
 class PrefixIndex:
@@ -92,17 +117,29 @@ class PrefixIndex:
         prefix = " ".join(fold(typed)[0].split())
         if not prefix:
             return []
-        first = bisect_left(self._keys, prefix)
-        last = bisect_left(self._keys, prefix + "\U0010ffff", lo=first)
-        entries = np.unique(self._entries[first : min(last, first + _SCANNED)])
+        entries = self._beginning(prefix)
+        if not len(entries) and _LEAST_FORGIVEN <= len(prefix) <= _MOST_FORGIVEN and prefix.isascii():
+            slips = dict.fromkeys(_slips(prefix))
+            entries = np.unique(np.concatenate([np.empty(0, np.int32), *map(self._beginning, slips)]))
         best = sorted(entries, key=lambda n: (-self._weights[n], self._texts[n][0]))[:limit]
         return [self._suggestion(int(n), prefix) for n in best]
+
+    def _beginning(self, prefix: str) -> NDArray[np.int32]:
+        """Return the entries that a key begins with ``prefix`` for; only the heaviest of very many."""
+        first = bisect_left(self._keys, prefix)
+        if first == len(self._keys) or not self._keys[first].startswith(prefix):
+            return np.empty(0, np.int32)
+        last = bisect_left(self._keys, prefix + "\U0010ffff", lo=first)
+        entries = np.unique(self._entries[first : min(last, first + _SCANNED)])
+        if len(entries) > _SORTED:
+            entries = entries[np.argpartition(-self._weights[entries], _SORTED)[:_SORTED]]
+        return np.asarray(entries, np.int32)
 
     def _suggestion(self, entry: int, prefix: str) -> Suggestion:
         text, kind, _ = self._texts[entry]
         folded, places = fold(text)
         at = folded.find(prefix)
-        while at > 0 and folded[at - 1].isalnum() and folded[at] < "\u2fff":
+        while at > 0 and folded[at - 1].isalnum() and folded[at] < _HAN_FROM:
             at = folded.find(prefix, at + 1)
         spans = [(places[at], places[at + len(prefix) - 1] + 1)] if at >= 0 else []
         return Suggestion(text=text, kind=kind, spans=spans)

@@ -79,9 +79,10 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
     found = tuple(words(remaining))
     language = language_of(text)
     codes = tuple(known.codes.find(remaining, found))
-    phrases = known.lexicon.find(remaining, found)
     coded = frozenset(i for c in codes for i in range(c.first, c.last))
     corrections = list(find_corrections(found, known.has, known.vocabulary, known.lexicon, coded)) if correct else []
+    typed_words, found = found, _corrected_words(found, corrections)
+    phrases = known.lexicon.find(remaining, found)
     searched = " ".join(remaining.split())
     traits = tuple(find_traits(remaining, found, known, phrases)) if understand else ()
     head = Head(None, None, False)
@@ -100,7 +101,7 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         text=typed,
         searched=searched,
         meant=_meant(_replaced(remaining, found, corrections), language, known),
-        words=found,
+        words=typed_words,
         language=language,
         understood=tuple(sorted(understood, key=lambda u: (u.start, u.end))),
         corrected=tuple(_corrected(typed, found, c) for c in corrections),
@@ -214,6 +215,15 @@ def _replaced(remaining: str, found: Sequence[Word], corrections: Sequence[Corre
     return " ".join("".join([*out, remaining[done:]]).split())
 
 
+def _corrected_words(found: tuple[Word, ...], corrections: Sequence[Correction]) -> tuple[Word, ...]:
+    """Return the words with those that were one word each as they were probably meant, at the places they have."""
+    out = list(found)
+    for c in corrections:
+        if c.last - c.first == 1 and c.text.isascii() and " " not in c.text:
+            out[c.first] = Word(c.text, found[c.first].start, found[c.first].end, False)
+    return tuple(out)
+
+
 def _meant(searched: str, language: str, known: Knowledge) -> str:
     """Return the text for the encoder: the words, put into English where it reads no other; empty when it cannot be."""
     searched = unicodedata.normalize("NFKC", searched)
@@ -225,24 +235,28 @@ def _meant(searched: str, language: str, known: Knowledge) -> str:
 
 
 def _concepts(
-    found: Sequence[Word], phrases: Sequence[Phrase[Entry]], corrections: Sequence[Correction], known: Knowledge
+    found: tuple[Word, ...], phrases: Sequence[Phrase[Entry]], corrections: Sequence[Correction], known: Knowledge
 ) -> list[Concept]:
     """Return what is called otherwise in the other language, and what was probably meant."""
     fixed = {i for c in corrections for i in range(c.first, c.last)}
-    out = []
-    for c in corrections:
-        other = [words(form) for p in known.lexicon.find(c.text, words(c.text)) for form in other_forms(p, han=_han(c.text))]
-        out.append(Concept(c.first, c.last, tuple(map(tuple, [words(c.text), *other]))))
+    out: list[Concept] = []
     done: list[Phrase[Entry]] = []
     for phrase in [*phrases, None]:
         if done and (phrase is None or phrase.first >= done[-1].last):
-            if fixed.isdisjoint(range(done[0].first, done[-1].last)):
-                options = [_ways(p, found[p.last - 1].han)[: _MOST_WAYS if len(done) == 1 else 2] for p in done]
-                said = [tuple(words(" ".join(option))) for option in islice(product(*options), _MOST_WAYS)]
-                out.append(Concept(done[0].first, done[-1].last, tuple(said)))
+            first, last = done[0].first, done[-1].last
+            options = [_ways(p, found[p.last - 1].han)[: _MOST_WAYS if len(done) == 1 else 2] for p in done]
+            said = [tuple(words(" ".join(option))) for option in islice(product(*options), _MOST_WAYS)]
+            if not fixed.isdisjoint(range(first, last)):  # the words as typed say nothing, so those meant are an option too
+                said.insert(0, found[first:last])
+            out.append(Concept(first, last, tuple(said)))
             done = []
         if phrase is not None:
             done.append(phrase)
+    covered = {i for concept in out for i in range(concept.first, concept.last)}
+    for c in corrections:
+        if covered.isdisjoint(range(c.first, c.last)):
+            other = [words(form) for p in known.lexicon.find(c.text, words(c.text)) for form in _ways(p, _han(c.text))]
+            out.append(Concept(c.first, c.last, tuple(map(tuple, [words(c.text), *other]))))
     return out
 
 
