@@ -20,6 +20,7 @@ import orjson
 from numpy.typing import NDArray
 
 from engine.encoder import CachingEncoder, Encoder, open_encoder
+from engine.encoder.words import whole_words
 from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.facets import count_facets
@@ -102,6 +103,7 @@ class Engine:
             lexicon=Lexicon.open(folder / "lexicon"),
             currencies=self._table.currencies,
             semantic_languages=settings.semantic_languages,
+            english=whole_words(folder / "encoder"),
         )
         self._fitting = Fitting(self._table)
         self._calibration = Calibration(*settings.calibration)

@@ -293,3 +293,14 @@ def test_bulk_encoding_uses_cuda_where_there_is_any(exported, monkeypatch):
     monkeypatch.setattr(torch_encoder, "load_original", lambda source, max_tokens, device: (max_tokens, device))
     assert bulk_encoder(exported, "auto")._model == (32, "cuda")
     assert bulk_encoder(exported, "cuda").fingerprint == f"{plain.fingerprint}:torch"
+
+
+def test_the_words_a_tokenizer_knows_are_whole_ones(tmp_path: Path) -> None:
+    from engine.encoder.words import whole_words
+
+    assert whole_words(tmp_path) == frozenset()
+    pieces = {"model": {"vocab": {"printer": 0, "##printer": 1, "cat": 2, "[UNK]": 3, "laser": 4, "##ing": 5}}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(pieces))
+    assert whole_words(tmp_path) == {"printer", "laser"}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": [["▁Printer", 0.0], ["laser", -1.0]]}}))
+    assert whole_words(tmp_path) == {"printer"}

@@ -19,6 +19,7 @@ OTHER = {
     "generator": "local",
     "semantic_languages": '["zh"]',
     "cors_origins": '["https://shop.example"]',
+    "calibration": "[1.0, 2.0]",
     "lexicons": '["terms.tsv"]',
 }
 

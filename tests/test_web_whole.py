@@ -105,7 +105,8 @@ def test_nothing_found_is_said_and_each_condition_can_be_given_up(page: Page, sh
     assert found(shop, q=query) == 0
     ask(page, query)
     expect(page.get_by_role("heading", name=f"Nothing matches “{query}”")).to_be_visible()
-    expect(cards(page)).to_have_count(0)
+    expect(page.get_by_role("heading", name="What comes nearest")).to_be_visible()
+    expect(cards(page)).to_have_count(3)
     page.get_by_role("button", name=re.compile(r"^Search without .*price", re.IGNORECASE)).click()
     expect(cards(page).first).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text(str(found(shop, q="waterproof jacket")))
@@ -114,6 +115,24 @@ def test_nothing_found_is_said_and_each_condition_can_be_given_up(page: Page, sh
     page.get_by_role("link", name="See all products").click()
     expect(box(page)).to_have_value("")
     expect(page.get_by_role("heading", name="Nothing matches")).to_have_count(0)
+
+
+def test_a_slip_is_corrected_aloud_and_can_be_undone(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?lang=en")
+    ask(page, "waterprof jacket")
+    expect(page.get_by_text("Also searched for “waterproof”.")).to_be_visible()
+    page.get_by_role("link", name="Search only for “waterprof”").click()
+    expect(page.get_by_text("Also searched for")).to_have_count(0)
+    assert "exact=1" in page.url
+    assert found(shop, q="waterprof jacket", correct="false") > 0
+
+
+def test_what_is_understood_is_shown_as_chips_by_kind(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?lang=zh")
+    ask(page, "红色 羽绒服 500元以内")
+    chips = page.get_by_role("list", name="已应用")
+    expect(chips.get_by_role("button", name=re.compile("价格"))).to_be_visible()
+    expect(chips.get_by_role("button", name=re.compile("颜色"))).to_be_visible()
 
 
 def test_orders_in_a_description_change_nothing(page: Page, shop: str) -> None:
