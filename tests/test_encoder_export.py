@@ -1,9 +1,9 @@
 """Exporting small random models of several shapes, reuse and repair of the cache, and the original run by torch."""
 
 import json
-from pathlib import Path
 import os
 import shutil
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
