@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,24 @@ def test_spans_are_in_order_and_the_rest_keeps_its_place(known: Knowledge, text:
         end = u.end
     for word in query.words:
         assert not any(u.start < word.end and word.start < u.end for u in query.understood if u.mode == "filter")
+
+
+PIECES = [
+    "不要", "不含", "非", "no ", "without ", "not ", "free ", "1", "2.5", "百", "两", "x", " inch ", "red ", "耳机", "for ", "with ",
+    "的", " ", "-", "qzv", "%", '"', "'", "$", "looking for ", "size ", "pack of ", "under ", "ＴＮ２", "無線", "，", "lanya", "\u200b",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_whatever_is_typed_is_read_without_an_error(known: Knowledge, text: str) -> None:
+    query = parse_query(text, known)
+    for u in query.understood:
+        assert 0 <= u.start < u.end <= len(text)
+        assert text[u.start : u.end] == u.text
+    for c in query.corrected:
+        assert text[c.start : c.end] == c.text
+    kept = sorted((u.start, u.end) for u in query.understood if u.mode == "filter")
+    assert all(a[1] <= b[0] for a, b in pairwise(kept))
 
 
 def test_nothing_is_read_when_that_is_switched_off(known: Knowledge) -> None:

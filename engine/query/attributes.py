@@ -30,7 +30,7 @@ _SIZE = re.compile(
     r"|(?<![\w.])(?P<zh>\d{2,3}(?:\.5)?|[sml]|x{1,4}l|[2-5]xl)\s*码",
     re.IGNORECASE,
 )
-_NUMERAL = re.compile(r"(?P<n>[零一二两三四五六七八九十百千万]+)(?P<unit>寸|英寸|升|毫升|公斤|斤|千克|克|米|厘米|瓦|毫安时?)")
+_NUMERAL = re.compile(r"(?P<n>[零一二两三四五六七八九十百千万]{1,12})(?P<unit>寸|英寸|升|毫升|公斤|斤|千克|克|米|厘米|瓦|毫安时?)")
 _NUMBER_WORDS = {
     word: value
     for value, names in {

@@ -68,7 +68,7 @@ def find_exclusions(text: str, lexicon: Lexicon) -> Iterator[Exclusion]:
         what = _EN_END.sub("", " " + match.group("what"))[1:].rstrip("-'’ ")
         first = what.split(" ")[0].lower()
         sign = match.group().split()[0].lower()
-        if first in _EN_NEVER or (sign == "no" and _is_quality(first, what)):
+        if not what or first in _EN_NEVER or (sign == "no" and _is_quality(first, what)):
             continue
         if sign == "no":  # "no rims", not "no rims tires": what follows a plain no is one thing
             what = _one_thing(what, lexicon)

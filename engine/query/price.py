@@ -29,7 +29,7 @@ _NAME = (
     r"|hkd|港币|jpy|日元|yen|[$¥￥€£])(?![a-z])"
 )
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-_ZH_NUMBER = rf"(?:{_DIGITS}\s*[千万百kw]?|[零一二两三四五六七八九十百千万]+)"
+_ZH_NUMBER = rf"(?:{_DIGITS}\s*[千万百kw]?|[零一二两三四五六七八九十百千万]{{1,12}})"
 _ZH_ABOUT = re.compile(r"(?P<a>[一二两三四五六七八九])(?P<b>[二三四五六七八九])(?P<unit>[十百千万])(?:块钱?|元|左右)")
 _NUMERAL = re.compile(r"[\d零一二两三四五六七八九十百千万]")
 _NOT_A_UNIT = (

@@ -18,6 +18,7 @@ __all__ = ["Correction", "find_corrections"]
 
 _LONGEST_HOMOPHONE = 4
 _TRIED = 12
+_MOST_UNKNOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def find_corrections(
     """Yield the corrections of a query, left to right. ``knows`` says whether a product has a word; ``skip`` are words
     understood otherwise, such as codes."""
     unknown = [i not in skip and not is_stop(w) and not knows(w) and not lexicon.get(w.text) for i, w in enumerate(found)]
+    if sum(unknown) > _MOST_UNKNOWN:  # no slip of the keyboard, but another language or no language
+        return
     index = 0
     while index < len(found):
         word = found[index]
