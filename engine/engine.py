@@ -338,7 +338,8 @@ class Engine:
         """Return the match set; without words everything allowed matches."""
         if not query.words:
             mask = np.ones(self.product_count, bool) if allowed is None else allowed
-            return MatchSet(np.flatnonzero(mask), mask, mask.astype(np.float32), complete=True)
+            whole = mask.astype(np.float32)
+            return MatchSet(np.flatnonzero(mask), mask, whole, whole, complete=True)
         return match(
             everywhere,
             dense,
@@ -353,11 +354,11 @@ class Engine:
         )
 
     def _nearest_of(self, query: ParsedQuery, found: MatchSet) -> list[dict[str, Any]]:
-        """Return the products that come nearest to a need that nothing meets."""
+        """Return the products that come nearest in meaning to a need that nothing meets: sharing a word is not enough."""
         if len(found.rows) or not query.words:
             return []
-        best = np.argsort(-found.relevance, kind="stable")[:_SHOWN_NEAREST]
-        rows = [int(row) for row in best if found.relevance[row] > 0]
+        best = np.lexsort((-found.relevance, -found.near))[:_SHOWN_NEAREST]
+        rows = [int(row) for row in best if found.near[row] > 0 and found.relevance[row] > 0]
         return [
             {"document": orjson.Fragment(self._documents.json(row)), "highlight": {}, "scores": _near(found, row)}
             for row in rows

@@ -56,11 +56,12 @@ class Calibration:
 @dataclass(frozen=True, slots=True)
 class MatchSet:
     """``rows`` int64 in row order; ``mask`` bool ``(n,)``; ``relevance`` float32 ``(n,)`` is the probability of every
-    product, found or not; ``complete`` is false when more may match by meaning."""
+    product, found or not, and ``near`` how near in meaning it is; ``complete`` is false when more may match by meaning."""
 
     rows: NDArray[np.int64]
     mask: NDArray[np.bool_]
     relevance: NDArray[np.float32]
+    near: NDArray[np.float32]
     complete: bool
 
 
@@ -114,7 +115,7 @@ def match(
     relevance[everywhere.codes] = np.maximum(relevance[everywhere.codes], _CODE)
     relevance[~some] = 0
     if float(relevance.max(initial=0)) < suitable:
-        return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, complete=True)
+        return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, near, complete=True)
     mask = some & (relevance >= threshold)
     if allowed is not None:
         mask &= allowed
@@ -123,4 +124,4 @@ def match(
         beyond = np.maximum(near, near[within.rows].min())
         maybe = ~mask & (calibration.probability(beyond, coverage, evidence) >= threshold)
         complete = not bool((maybe if allowed is None else maybe & allowed).any())
-    return MatchSet(np.flatnonzero(mask), mask, relevance, complete)
+    return MatchSet(np.flatnonzero(mask), mask, relevance, near, complete)

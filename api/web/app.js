@@ -120,7 +120,7 @@ function showResults(shown, response, found, catalogue) {
   } else if (found === 0 && !shown.similar && !isStart(shown)) {
     const near = (response.nearest ?? []).map((hit, i) => makeCard(hit, i, shown, t));
     const nearest = near.length && [el('h2', { class: 'list-title', text: t.nearest }), el('ol', { class: 'cards' }, near)];
-    at.results.replaceChildren(el('div', { class: 'help' }, nothingFound(response, catalogue, shown, t, go)), ...(nearest || []));
+    at.results.replaceChildren(...(nearest || []), el('div', { class: 'help' }, nothingFound(response, catalogue, shown, t, go)));
   } else if (found > 0) {
     const first = el('a', { href: writeState(makeState({ page: 1 }, shown)), 'data-nav': true, text: t.firstPage });
     at.results.replaceChildren(el('p', { class: 'note' }, `${t.pastEnd} `, first));
