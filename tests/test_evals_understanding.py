@@ -1,6 +1,7 @@
 """The labelled sets are sound, the score is right, and understanding stays as good as it was."""
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import EvaluationError
-from engine.schema import Understood
+from engine.schema import SearchRequest, Understood
 from evals.understanding import load_goals, load_sets, parse_marked, score_understanding
 from indexer.reindex import reindex
 from shop import toy_settings
@@ -84,3 +85,29 @@ def test_a_need_that_is_not_the_labelled_one_is_refused(tmp_path: Path) -> None:
     goals.write_text(json.dumps(["something else"] * 13_000))
     with pytest.raises(EvaluationError, match="not the one that was labelled"):
         load_goals(ROOT / "evals" / "understanding" / "webshop.tsv", goals)
+
+
+@pytest.mark.parametrize("limit", ["not {}", "without {}", ", but not {}", "no {}"])
+def test_exclusions_hold_in_every_hit(engine: Engine, limit: str) -> None:
+    """The oracle reads titles, colours and materials with a pattern of its own."""
+    for thing in ("jacket", "shoes", "bottle", "backpack", "pan", "mug", "toys"):
+        for left_out in ("black", "red", "leather", "plastic", "cotton"):
+            response = engine.search(SearchRequest(q=f"{thing} {limit.format(left_out)}", per_page=100))
+            assert "exclude" in {u.kind for u in response.applied.understood}
+            for hit in response.hits:
+                attributes = hit.document.get("attributes", {})
+                stated = [hit.document["title"], *attributes.get("color", []), *attributes.get("material", [])]
+                found = re.search(rf"(?<!non-)(?<!no )(?<!not )\b{left_out}\b(?!-free)", " ; ".join(stated), re.IGNORECASE)
+                assert found is None, (thing, left_out, stated)
+
+
+@pytest.mark.parametrize("limit", ["under ${}", "up to {} dollars", "{} dollars or less"])
+def test_price_limits_hold_in_every_hit(engine: Engine, limit: str) -> None:
+    for thing in ("jacket", "shoes", "bottle", "kettle", "laptop", "tent"):
+        for most in (20, 80, 300):
+            response = engine.search(SearchRequest(q=f"{thing} {limit.format(most)}", per_page=100))
+            assert "price" in {u.kind for u in response.applied.understood}
+            for hit in response.hits:
+                price = hit.document.get("sale_price") or hit.document["price"]
+                assert price["currency"] == "USD"
+                assert price["amount"] <= 100 * most

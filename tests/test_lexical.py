@@ -80,3 +80,13 @@ def test_affirming_ignores_what_is_negated(tmp_path: Path) -> None:
 def test_an_empty_catalogue_answers(tmp_path: Path) -> None:
     LexicalBuilder().save(tmp_path)
     assert len(LexicalIndex(tmp_path, 0).search(words("tent")).score) == 0
+
+
+def test_joined_alternatives_each_stand_for_themselves(tmp_path: Path) -> None:
+    builder = LexicalBuilder()
+    for title in ("Keyboard gray/black", "Mouse wireless+bluetooth", "Keyboard non-black", "Blackboard"):
+        builder.add({"title": title})
+    builder.save(tmp_path)
+    index = LexicalIndex(tmp_path, 4)
+    assert index.affirming(words("black")).tolist() == [True, False, False, False]
+    assert index.affirming(words("wireless")).tolist() == [False, True, False, False]

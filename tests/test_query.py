@@ -77,6 +77,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Knowledge:
         ("between 20 and 40 dollars", "between 20 and 40 dollars", 20, 40, "USD"),
         ("kettle $20-$40 steel", "$20-$40", 20, 40, "USD"),
         ("laptop up to 1.5k usd", "up to 1.5k usd", None, 1500, "USD"),
+        ("a kettle, 30 dollars or less", "30 dollars or less", None, 30, "USD"),
+        ("watch $200 and up", "$200 and up", 200, None, "USD"),
         ("around 30 euros", "around 30 euros", 24, 36, "EUR"),
         ("防水登山外套 500元以内", "500元以内", None, 500, "CNY"),
         ("200元以下的水壶", "200元以下", None, 200, "CNY"),
@@ -101,7 +103,7 @@ def test_prices(text: str, span: str, low: float | None, high: float | None, cur
     [
         "jacket under 2 kg", "over 20 inch monitor", "usb 3.0 hub", "iphone 11", "rtx 2060", "2-4 person tent", "size 40-42",
         "500ml 水壶", "13寸以上 电脑", "3岁以上 玩具", "1000张以内", "over ear headphones", "under desk treadmill", "windows 10",
-        "10-20 pieces", "aa battery 4 pack", "不超过2公斤", "12个月以上",
+        "10-20 pieces", "aa battery 4 pack", "不超过2公斤", "12个月以上", "4 or more people", "2 or less",
     ],
 )  # fmt: skip
 def test_numbers_that_are_no_prices(text: str) -> None:

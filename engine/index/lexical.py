@@ -37,6 +37,8 @@ _AFFIRMING = frozenset({"title", "brand", "category", "attributes"})
 _NEGATION = re.compile(r"(?:\b(?:no|not|non|without|free of|never)[\s-]*|不含|不|无|無|非|免|没有)$", re.IGNORECASE)
 _NEGATED_AFTER = re.compile(r"^[\s-]*free\b", re.IGNORECASE)
 _PAIR_WEIGHT = 0.3
+_ALTERNATIVES = frozenset("/+&")
+"""Signs between words that each stand for themselves: ``gray/black`` is black."""
 
 
 class LexicalBuilder:
@@ -59,7 +61,8 @@ class LexicalBuilder:
             affirmed: set[str] = set()
             for term in terms(found):
                 counts[term.text] += 1
-                if name in _AFFIRMING and term.cover == 1.0 and not _negated(text, found[term.word]):
+                stated = term.cover == 1.0 or (term.cover > 0 and not _ALTERNATIVES.isdisjoint(found[term.word].text))
+                if name in _AFFIRMING and stated and not _negated(text, found[term.word]):
                     affirmed.add(term.text)
             for text_, count in counts.items():
                 self._terms.append(self._ids.setdefault(text_, len(self._ids)))

@@ -67,6 +67,8 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("below", rf"(?<![\w.])(?:{_BELOW})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
         ("above", rf"(?<![\w.])(?:{_ABOVE})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
         ("about", rf"(?<![\w.])(?:{_ABOUT})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
+        ("most", rf"(?<![\w.]){_en(1)}\s*(?:or|and)\s+(?:less|under|below|cheaper|lower)(?![\w-])"),
+        ("least", rf"(?<![\w.]){_en(1)}\s*(?:or|and)\s+(?:more|over|above|up)(?![\w-])"),
         ("below", rf"(?:价格|价位|价钱)?(?:在|是|为)?\s*{_ZH_LESS}(?:了|是|为|在)?\s*{_zh(1)}{_NOT_A_UNIT}{_ZH_BELOW}?"),
         ("above", rf"(?:价格)?\s*{_ZH_MORE}\s*{_zh(1)}{_NOT_A_UNIT}"),
         ("below", rf"(?<![\d.]){_zh(1)}\s*{_ZH_BELOW}"),
@@ -127,6 +129,8 @@ def _limit(kind: str, match: re.Match[str]) -> PriceLimit | None:
         return None
     low, high = {
         "below": (None, first),
+        "most": (None, first),
+        "least": (first, None),
         "above": (first, None),
         "about": (round(first * 0.8, 2), round(first * 1.2, 2)),
         "range": (first, second),
