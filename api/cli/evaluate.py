@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("run")(_run)
     app.command("compare")(_compare)
     app.command("suite")(_suite)
+    app.command("convert")(_convert)
 
 
 def _eval(
@@ -125,6 +126,27 @@ def _suite(
         _print(costs.to_dict(), as_json, lambda: robustness.render(costs, console))
     else:
         _understanding(engine, goals, as_json, console)
+
+
+def _convert(
+    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr or home-depot.")],
+    source: Annotated[Path, typer.Argument(help="Folder with the files as they are downloaded.")],
+    out: Annotated[Path, typer.Argument(help="Folder for feed.jsonl, queries.tsv and qrels.txt.")],
+    locale: Annotated[str, typer.Option(help="Part of ESCI: us, es or jp.")] = "us",
+    as_json: _Json = False,
+) -> None:
+    """Turn a public test collection into a feed and an evaluation set."""
+    from evals.adapters import convert
+
+    found = convert(kind, source, out, locale)
+    values = found.to_dict()
+
+    def show() -> None:
+        typer.echo(f"{values['products']} products, {values['queries']} queries, {values['pairs']} judged pairs in {out}.")
+        for reason, count in values["skipped"].items():
+            typer.echo(f"  {count:6d}  {reason}")
+
+    _print(values, as_json, show)
 
 
 def _understanding(engine: Engine, goals: Path | None, as_json: bool, console: Console) -> None:
