@@ -9,7 +9,7 @@ p values are for one measure each, not corrected for looking at five: decide by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from rich.table import Table
 from evals.evalsets import EvalSet, View
 from evals.measures import MIN_REL, QueryScores, score_queries
 from evals.run import Run
-from evals.stats import RESAMPLES, Estimate, paired_difference, randomisation_test
+from evals.stats import RESAMPLES, Estimate, holm, paired_difference, randomisation_test
 
 __all__ = ["MAX_JUDGED_GAP", "Change", "Comparison", "MeasureComparison", "compare", "render"]
 
@@ -41,6 +41,7 @@ class MeasureComparison:
     mean_b: float
     difference: Estimate
     p: float
+    p_holm: float
     wins: int
     losses: int
     ties: int
@@ -87,6 +88,7 @@ class Comparison:
                     "b": row.mean_b,
                     "difference": row.difference.to_dict(),
                     "p": row.p,
+                    "p_holm": row.p_holm,
                     "wins": row.wins,
                     "losses": row.losses,
                     "ties": row.ties,
@@ -122,6 +124,8 @@ def compare(
         _measure(measure.name, a.values[:, column], b.values[:, column], resamples, seed)
         for column, measure in enumerate(a.measures)
     )
+    adjusted = holm([row.p for row in measures])
+    measures = tuple(replace(row, p_holm=p) for row, p in zip(measures, adjusted, strict=True))
     changes = _changes(a, b, evalset)[:most_changes]
     unjudged = tuple(sorted((set(run_a.rankings) | set(run_b.rankings)) - set(a.qids)))
     return Comparison(evalset.name, chosen, run_a.tag, run_b.tag, measures, changes, unjudged, _warnings(a, b, chosen))
@@ -135,7 +139,8 @@ def _measure(name: str, a: NDArray[np.float64], b: NDArray[np.float64], resample
         float(a.mean()),
         float(b.mean()),
         paired_difference(a, b, resamples=resamples, seed=seed),
-        randomisation_test(a, b, resamples=resamples, seed=seed),
+        p := randomisation_test(a, b, resamples=resamples, seed=seed),
+        p,
         wins,
         losses,
         len(difference) - wins - losses,
@@ -185,12 +190,12 @@ def render(comparison: Comparison, console: Console) -> None:
 def _measure_table(comparison: Comparison) -> Table:
     table = Table(title="Means over all judged queries", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("measure", no_wrap=True)
-    for heading in ("A", "B", "B-A", "95 %", "p", "won", "lost", "same"):
+    for heading in ("A", "B", "B-A", "95 %", "p", "p, Holm", "won", "lost", "same"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in comparison.measures:
         low, high = f"{row.difference.low:+.3f}", f"{row.difference.high:+.3f}"
         figures = (f"{row.mean_a:.3f}", f"{row.mean_b:.3f}", f"{row.difference.mean:+.3f}", f"{low} {high}")
-        table.add_row(row.measure, *figures, f"{row.p:.4f}", str(row.wins), str(row.losses), str(row.ties))
+        table.add_row(row.measure, *figures, f"{row.p:.4f}", f"{row.p_holm:.4f}", str(row.wins), str(row.losses), str(row.ties))
     return table
 
 

@@ -11,7 +11,7 @@ CIKM 2007 (the two-sided paired randomisation test, recommended there).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from engine.errors import EvaluationError
 
-__all__ = ["RESAMPLES", "Estimate", "bootstrap_mean", "paired_difference", "randomisation_test"]
+__all__ = ["RESAMPLES", "Estimate", "bootstrap_mean", "holm", "paired_difference", "randomisation_test"]
 
 RESAMPLES = 10_000
 """Bootstrap samples, or sign patterns, drawn unless a caller says otherwise."""
@@ -95,6 +95,22 @@ def randomisation_test(
         signs = 2 * rng.integers(0, 2, size=(rows, n), dtype=np.int8) - 1
         extreme += int(np.count_nonzero(np.abs(signs @ differences) >= observed))
     return (1 + extreme) / (1 + resamples)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p values adjusted for being looked at together, by Holm's step-down procedure (1979), in the same order.
+
+    Raises:
+        EvaluationError: a value is not between 0 and 1.
+    """
+    if any(not 0 <= p <= 1 for p in values):
+        raise EvaluationError("p values lie between 0 and 1.")
+    adjusted = [0.0] * len(values)
+    worst = 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
+        worst = max(worst, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = worst
+    return adjusted
 
 
 def _blocks(resamples: int, n: int) -> Iterator[int]:

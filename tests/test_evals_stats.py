@@ -1,5 +1,5 @@
 import math
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EvaluationError
-from evals.stats import bootstrap_mean, paired_difference, randomisation_test
+from evals.stats import bootstrap_mean, holm, paired_difference, randomisation_test
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=10).map(np.array)
 
@@ -107,3 +107,17 @@ def test_unusable_scores_are_sentences() -> None:
         bootstrap_mean(np.zeros(2), level=95)
     with pytest.raises(EvaluationError, match="0 resamples"):
         bootstrap_mean(np.zeros(2), resamples=0)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_the_closed_test_of_bonferroni(values: list[float]) -> None:
+    """A hypothesis falls when every set of hypotheses that it is in falls by Bonferroni."""
+    n = range(len(values))
+    sets = [s for size in range(1, len(values) + 1) for s in combinations(n, size)]
+    expected = [max(min(1.0, len(s) * min(values[i] for i in s)) for s in sets if place in s) for place in n]
+    assert holm(values) == pytest.approx(expected)
+
+
+def test_holm_refuses_what_is_no_probability() -> None:
+    with pytest.raises(EvaluationError, match="between 0 and 1"):
+        holm([0.5, 1.5])
