@@ -190,12 +190,12 @@ def render(comparison: Comparison, console: Console) -> None:
 def _measure_table(comparison: Comparison) -> Table:
     table = Table(title="Means over all judged queries", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("measure", no_wrap=True)
-    for heading in ("A", "B", "B-A", "95 %", "p", "p, Holm", "won", "lost", "same"):
+    for heading in ("A", "B", "B-A", "95 %", "p (Holm)", "won", "lost", "same"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in comparison.measures:
         low, high = f"{row.difference.low:+.3f}", f"{row.difference.high:+.3f}"
         figures = (f"{row.mean_a:.3f}", f"{row.mean_b:.3f}", f"{row.difference.mean:+.3f}", f"{low} {high}")
-        table.add_row(row.measure, *figures, f"{row.p:.4f}", f"{row.p_holm:.4f}", str(row.wins), str(row.losses), str(row.ties))
+        table.add_row(row.measure, *figures, f"{row.p_holm:.4f}", str(row.wins), str(row.losses), str(row.ties))
     return table
 
 
