@@ -44,22 +44,28 @@ def _eval(
     alpha: Annotated[float | None, typer.Option(help="Weight of meaning against words.", min=0, max=1)] = None,
     view: Annotated[list[str] | None, typer.Option(help="Which judgements; all views when left out.")] = None,
     per_query: Annotated[Path | None, typer.Option(help="Write a row per query to this TSV file.")] = None,
+    slices: Annotated[bool, typer.Option(help="Also by kind of query, in the main view or the one chosen.")] = False,
     as_json: _Json = False,
 ) -> None:
     """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals."""
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
     from evals.run import make_run, read_run
+    from evals.slices import render_slices, score_slices
 
     evalset = load_evalset(data, queries)
     scored = read_run(run) if run else make_run(_open(store), evalset.queries, alpha=alpha)
     report = evaluate(scored, evalset, views=view or ())
     if per_query:
         write_per_query(report, per_query)
+    kinds = score_slices(report.view(), evalset.queries, report.view().view.qrels) if slices else []
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+        values = report.to_dict() | ({"slices": [kind.to_dict() for kind in kinds]} if slices else {})
+        typer.echo(json.dumps(values, ensure_ascii=False))
     else:
         render(report, Console(highlight=False))
+        if slices:
+            render_slices(kinds, Console(highlight=False))
 
 
 def _run(
