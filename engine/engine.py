@@ -25,7 +25,6 @@ from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.facets import count_facets
 from engine.fit import Evidence, Fitting
-from engine.highlight import Highlighter
 from engine.index.codes import CodeIndex
 from engine.index.documents import Documents
 from engine.index.faiss_index import FaissVectors
@@ -45,7 +44,6 @@ from engine.rank import Ranking, rank, sort_rows
 from engine.retrieve import Candidates, feedback_vector, restrict, retrieve_dense, retrieve_lexical
 from engine.schema import (
     Answer,
-    Applied,
     Claim,
     ExplainRequest,
     Hit,
@@ -58,12 +56,12 @@ from engine.schema import (
     Understood,
 )
 from engine.settings import Settings
+from engine.written import written_applied, written_hits, written_nearest
 
 __all__ = ["Engine"]
 
 _CACHED_QUERIES = 10_000
 _FEEDBACK_PRODUCTS = 3
-_SHOWN_NEAREST = 3
 
 _Args = TypeVarTuple("_Args")
 _T = TypeVar("_T")
@@ -201,6 +199,7 @@ class Engine:
             dense = retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
             ranking = rank(Candidates(candidates.lexical, dense, candidates.codes), found, alpha, vector, self._vectors, fit)
         ranking = self._sorted(ranking, request.sort_by)
+        first = (request.page - 1) * request.per_page
         written = {
             "query_id": uuid.uuid4().hex,
             "snapshot": self.snapshot_id,
@@ -209,10 +208,10 @@ class Engine:
             "found_relation": "eq" if found.complete else "gte",
             "page": request.page,
             "per_page": request.per_page,
-            "hits": self._hits(query, ranking, found, (request.page - 1) * request.per_page, request.per_page),
-            "nearest": self._nearest_of(query, found),
+            "hits": written_hits(self._documents, query, ranking, found, first, request.per_page),
+            "nearest": written_nearest(self._documents, query, found),
             "facet_counts": self._facets(request, found),
-            "applied": _applied(query, plan.filter_by, request.sort_by, alpha, found),
+            "applied": written_applied(query, plan.filter_by, request.sort_by, alpha, found),
             "search_time_ms": round(1000 * (time.perf_counter() - started), 3),
         }
         return Answer(orjson.dumps(written), len(found.rows))
@@ -353,17 +352,6 @@ class Engine:
             meant=meant,
         )
 
-    def _nearest_of(self, query: ParsedQuery, found: MatchSet) -> list[dict[str, Any]]:
-        """Return the products that come nearest in meaning to a need that nothing meets: sharing a word is not enough."""
-        if len(found.rows) or not query.words:
-            return []
-        best = np.lexsort((-found.relevance, -found.near))[:_SHOWN_NEAREST]
-        rows = [int(row) for row in best if found.near[row] > 0 and found.relevance[row] > 0]
-        return [
-            {"document": orjson.Fragment(self._documents.json(row)), "highlight": {}, "scores": _near(found, row)}
-            for row in rows
-        ]
-
     def _sorted(self, ranking: Ranking, sort_by: str) -> Ranking:
         name, _, direction = sort_by.partition(":")
         if name in ("", "relevance", "_text_match"):
@@ -371,24 +359,6 @@ class Engine:
         if direction not in ("asc", "desc"):
             raise FilterError(f"{sort_by[:60]!r} is no order. Write a field and a direction, like `price:asc`.")
         return sort_rows(ranking, self._table.sort_keys(name, ranking.rows), direction == "desc")
-
-    def _hits(
-        self, query: ParsedQuery, ranking: Ranking, found: MatchSet, first: int, count: int
-    ) -> list[dict[str, Any]]:
-        highlighter = Highlighter(query.words)
-        hits = []
-        for place in range(first, min(first + count, len(ranking.rows))):
-            row = int(ranking.rows[place])
-            scores = {
-                "fused": round(float(ranking.fused[place]), 6),
-                "lexical": round(float(ranking.lexical[place]), 4),
-                "semantic": round(float(ranking.semantic[place]), 4),  # NaN, where it is not known, is written as null
-                "code": bool(ranking.code[place]),
-                "relevance": round(float(found.relevance[row]), 4),
-            }
-            highlight = highlighter.highlight(self._documents.head(row))
-            hits.append({"document": orjson.Fragment(self._documents.json(row)), "highlight": highlight, "scores": scores})
-        return hits
 
     def _facets(self, request: SearchRequest, found: MatchSet) -> list[dict[str, Any]]:
         if not request.facet_by:
@@ -402,23 +372,3 @@ def _outcome(step: Callable[[*_Args], _T], *args: *_Args) -> _T | Exception:
         return step(*args)
     except Exception as error:
         return error
-
-
-def _near(found: MatchSet, row: int) -> dict[str, Any]:
-    return {"fused": 0.0, "lexical": 0.0, "semantic": None, "code": False, "relevance": round(float(found.relevance[row]), 4)}
-
-
-def _applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet) -> orjson.Fragment:
-    applied = Applied(
-        q=query.searched,
-        language=query.language,
-        understood=list(query.understood),
-        corrected=list(query.corrected),
-        filter_by=filter_by,
-        sort_by=sort_by,
-        alpha=alpha,
-        codes=[c.code for c in query.codes],
-        suitable=bool(len(found.rows)) or not query.words,
-        best_relevance=round(float(found.relevance.max(initial=0)), 4),
-    )
-    return orjson.Fragment(applied.model_dump_json())
