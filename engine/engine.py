@@ -41,7 +41,7 @@ from engine.lexicon import Lexicon
 from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
 from engine.query import Knowledge, ParsedQuery, parse_query
 from engine.rank import Ranking, rank, sort_rows
-from engine.retrieve import Candidates, feedback_vector, restrict, retrieve_dense, retrieve_lexical
+from engine.retrieve import Candidates, restrict, retrieve_dense, retrieve_lexical
 from engine.schema import (
     Answer,
     Claim,
@@ -61,7 +61,7 @@ from engine.written import written_applied, written_hits, written_nearest
 __all__ = ["Engine"]
 
 _CACHED_QUERIES = 10_000
-_FEEDBACK_PRODUCTS = 3
+_BY_RELEVANCE = ("", "relevance", "_text_match")
 
 _Args = TypeVarTuple("_Args")
 _T = TypeVar("_T")
@@ -192,14 +192,12 @@ class Engine:
         candidates = restrict(everywhere, dense, allowed)
         evidence = self._fitting.weigh(query)
         found = self._match(query, everywhere, dense, evidence, allowed, vector is not None)
-        fit = self._fitting.gain(query, evidence, found.rows)
-        ranking = rank(candidates, found, alpha, vector, self._vectors, fit)
-        if vector is not None and self.settings.feedback and len(ranking.rows) and not query.codes:
-            vector = feedback_vector(vector, ranking.rows[:_FEEDBACK_PRODUCTS], self.settings.feedback, self._vectors)
-            dense = retrieve_dense(vector, self._vectors, self.settings.depth, allowed)
-            ranking = rank(Candidates(candidates.lexical, dense, candidates.codes), found, alpha, vector, self._vectors, fit)
-        ranking = self._sorted(ranking, request.sort_by)
+        gain = self._fitting.gain(query, evidence, found.rows)
+        feedback = 0.0 if query.codes else self.settings.feedback
         first = (request.page - 1) * request.per_page
+        most = first + request.per_page if request.sort_by in _BY_RELEVANCE else 0
+        ranking = rank(candidates, found, alpha, vector, self._vectors, gain, feedback, most)
+        ranking = self._sorted(ranking, request.sort_by)
         written = {
             "query_id": uuid.uuid4().hex,
             "snapshot": self.snapshot_id,
@@ -354,7 +352,7 @@ class Engine:
 
     def _sorted(self, ranking: Ranking, sort_by: str) -> Ranking:
         name, _, direction = sort_by.partition(":")
-        if name in ("", "relevance", "_text_match"):
+        if name in _BY_RELEVANCE:
             return ranking
         if direction not in ("asc", "desc"):
             raise FilterError(f"{sort_by[:60]!r} is no order. Write a field and a direction, like `price:asc`.")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.index.codes import CodeMatch
-from engine.index.table import ACCESSORY, SAID, Table
+from engine.index.table import ACCESSORY, SAID, Column, Table
 from engine.query import ParsedQuery
 from engine.query.attributes import Trait
 from engine.schema import Quantity
@@ -33,13 +33,14 @@ class Evidence:
     """What every product says to a query's traits, each float32 ``(n,)``.
 
     ``agrees`` and ``differs`` are the shares of the ``traits`` it has and contradicts; ``other`` is 1 for an accessory
-    where a device is wanted, and the other way round.
+    where a device is wanted, and the other way round; ``kinds`` is false where that cannot be told.
     """
 
     agrees: NDArray[np.float32]
     differs: NDArray[np.float32]
     other: NDArray[np.float32]
     traits: int
+    kinds: bool = True
 
 
 class Fitting:
@@ -50,6 +51,12 @@ class Fitting:
         self._accessory = table.labelled(ACCESSORY, ("true",))
         self._prices = table.prices()
         self._nothing = np.zeros(table.n, np.float32)
+        self._device = (~self._accessory).astype(np.float32)
+        self._part = self._accessory.astype(np.float32)
+        self._measuring: dict[str, list[Column]] = {}
+        for column in table.columns:
+            if column.unit not in ("", "#") and not _OUTSIDE.search(column.name):
+                self._measuring.setdefault(column.unit, []).append(column)
 
     def may_bear(self, query: ParsedQuery, code: CodeMatch, row: int) -> bool:
         """Return whether a product with a code of the query may be what is wanted: not the device an accessory is for."""
@@ -60,20 +67,23 @@ class Fitting:
     def weigh(self, query: ParsedQuery) -> Evidence:
         """Return what every product says to the traits of a query."""
         traits = [t for t in query.traits if t.fields or t.quantity]
-        agrees, differs = np.zeros((2, self._table.n), np.float32)
-        other = self._nothing
+        agrees, differs = np.zeros((2, self._table.n), np.float32) if traits else (self._nothing, self._nothing)
+        other, kinds = self._nothing, query.head.known and not query.codes
         for trait in traits:
             has, contradicts = self.judge(trait)
             agrees[has] += np.float32(1 / len(traits))
             differs[contradicts] += np.float32(1 / len(traits))
-        if query.head.known and not query.codes:
-            other = (self._accessory != query.head.accessory).astype(np.float32)
-        return Evidence(agrees, differs, other, len(traits))
+        if kinds:
+            other = self._device if query.head.accessory else self._part
+        return Evidence(agrees, differs, other, len(traits), kinds)
 
     def gain(self, query: ParsedQuery, evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return what each of ``rows`` int64 ``(m,)`` gains or loses in the fused score, float32 ``(m,)``."""
-        gain = np.float32(AGREES * evidence.traits) * (evidence.agrees[rows] - evidence.differs[rows])
-        gain -= np.float32(OTHER_KIND) * evidence.other[rows]
+        gain = np.zeros(len(rows), np.float32)
+        if evidence.traits:
+            gain += np.float32(AGREES * evidence.traits) * (evidence.agrees[rows] - evidence.differs[rows])
+        if evidence.kinds:
+            gain -= np.float32(OTHER_KIND) * evidence.other[rows]
         if query.cheap and len(rows):
             gain += np.float32(CHEAP * query.cheap) * self._low(rows)
         return gain
@@ -93,9 +103,7 @@ class Fitting:
     def _measured(self, wanted: Quantity) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         agrees = np.zeros(self._table.n, bool)
         speaks = np.zeros(self._table.n, bool)
-        for column in self._table.columns:
-            if column.unit != wanted.unit or _OUTSIDE.search(column.name):
-                continue
+        for column in self._measuring.get(wanted.unit, ()):
             near = np.isclose(column.numbers, wanted.value, rtol=_TOLERANCE, atol=0)
             agrees[column.rows[near]] = True
             if column.name == SAID:

@@ -48,9 +48,18 @@ class Calibration:
         self, nearness: NDArray[np.float32], coverage: NDArray[np.float32], evidence: Evidence
     ) -> NDArray[np.float32]:
         """Return the probability of each product, float32 ``(n,)``, from its nearness and its coverage ``(n,)``."""
+        return np.asarray(1 / (1 + np.exp(-self.odds(nearness, coverage, evidence))), np.float32)
+
+    def odds(
+        self, nearness: NDArray[np.float32], coverage: NDArray[np.float32], evidence: Evidence
+    ) -> NDArray[np.float32]:
+        """Return the logarithm of the odds of each product, float32 ``(n,)``."""
         odds = self.bias + self.meaning * nearness + self.words * coverage
-        odds += self.agrees * evidence.agrees + self.differs * evidence.differs + self.other * evidence.other
-        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+        if evidence.traits:
+            odds += self.agrees * evidence.agrees + self.differs * evidence.differs
+        if evidence.kinds:
+            odds += self.other * evidence.other
+        return np.asarray(odds, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,7 @@ def match(
     complete = True
     if len(within.rows) >= depth:
         beyond = np.maximum(near, near[within.rows].min())
-        maybe = ~mask & (calibration.probability(beyond, coverage, evidence) >= threshold)
+        needed = -np.inf if threshold <= 0 else np.log(threshold) - np.log1p(-min(threshold, 1 - 1e-9))
+        maybe = ~mask & (calibration.odds(beyond, coverage, evidence) >= np.float32(needed))
         complete = not bool((maybe if allowed is None else maybe & allowed).any())
     return MatchSet(np.flatnonzero(mask), mask, relevance, near, complete)

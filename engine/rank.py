@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from engine.index.vectors import VectorIndex
 from engine.match import MatchSet
-from engine.retrieve import Candidates
+from engine.retrieve import Candidates, feedback_vector
 
 __all__ = ["Ranking", "rank", "sort_rows"]
 
+_FEEDBACK_PRODUCTS = 3
 _NORMALISED = 200
 """Scores are scaled between the best and the 200th, as deep as anyone looks."""
 
@@ -39,20 +40,43 @@ def rank(
     alpha: float,
     vector: NDArray[np.float32] | None,
     index: VectorIndex,
-    fit: NDArray[np.float32] | None = None,
+    gain: NDArray[np.float32] | None = None,
+    feedback: float = 0.0,
+    most: int = 0,
 ) -> Ranking:
-    """Order a match set. ``alpha`` weighs meaning against words; ``fit`` is added for each row of the set."""
+    """Order a match set, or its best ``most`` where that is not 0.
+
+    ``alpha`` weighs meaning against words; ``gain`` is added for each row of the set. With ``feedback`` the query's
+    vector moves that far towards the best three, and those whose cosines are known are compared with it again.
+    """
     rows = found.rows
     lexical = candidates.lexical.score[rows]
     semantic = _semantic(candidates, rows, lexical, vector, index)
     words = _scaled(lexical, candidates.lexical.score[np.flatnonzero(candidates.lexical.score)])
-    meaning = np.nan_to_num(_scaled(semantic, candidates.dense.scores))
     code = np.isin(rows, candidates.codes) if candidates.codes.size else np.zeros(len(rows), bool)
-    fused = (np.float32(1 - alpha) * words + np.float32(alpha) * meaning + 2 * code).astype(np.float32)
-    if fit is not None:
-        fused += fit
-    order = np.lexsort((rows, -fused))
+    rest = (np.float32(1 - alpha) * words + 2 * code).astype(np.float32)
+    if gain is not None:
+        rest += gain
+    fused = rest + np.float32(alpha) * np.nan_to_num(_scaled(semantic, candidates.dense.scores))
+    if vector is not None and feedback and len(rows):
+        best = rows[_best(rows, fused, _FEEDBACK_PRODUCTS)[:_FEEDBACK_PRODUCTS]]
+        moved = feedback_vector(vector, best, feedback, index)
+        known = np.flatnonzero(~np.isnan(semantic))
+        semantic = semantic.copy()
+        semantic[known] = index.scores(moved, rows[known])
+        nearest = index.scores(moved, candidates.dense.rows[:_NORMALISED])
+        fused = rest + np.float32(alpha) * np.nan_to_num(_scaled(semantic, nearest))
+    order = _best(rows, fused, most)
     return Ranking(rows[order], fused[order], lexical[order], semantic[order], code[order])
+
+
+def _best(rows: NDArray[np.int64], fused: NDArray[np.float32], most: int) -> NDArray[np.int64]:
+    """Return the places of the best ``most`` by score, ties by row; of all where it is 0."""
+    if not most or len(rows) <= 2 * most:
+        return np.lexsort((rows, -fused))
+    least = np.partition(fused, len(fused) - most)[len(fused) - most]
+    places = np.flatnonzero(fused >= least)
+    return np.asarray(places[np.lexsort((rows[places], -fused[places]))][:most], np.int64)
 
 
 def _semantic(

@@ -12,6 +12,7 @@ import orjson
 
 from engine.highlight import Highlighter
 from engine.index.documents import Documents
+from engine.language import Word
 from engine.match import MatchSet
 from engine.query import ParsedQuery
 from engine.rank import Ranking
@@ -26,7 +27,7 @@ def written_hits(
     documents: Documents, query: ParsedQuery, ranking: Ranking, found: MatchSet, first: int, count: int
 ) -> list[dict[str, Any]]:
     """Return the hits from place ``first`` on, at most ``count``; matches are marked in whichever words they were found."""
-    highlighter = Highlighter([*query.words, *(w for c in query.concepts for words in c.alternatives for w in words)])
+    highlighter = Highlighter([*query.words, *_other_words(query)])
     hits = []
     for place in range(first, min(first + count, len(ranking.rows))):
         row = int(ranking.rows[place])
@@ -40,6 +41,17 @@ def written_hits(
         highlight = highlighter.highlight(documents.head(row))
         hits.append({"document": orjson.Fragment(documents.json(row)), "highlight": highlight, "scores": scores})
     return hits
+
+
+def _other_words(query: ParsedQuery) -> list[Word]:
+    """Return the words of the other language, and those meant by slips."""
+    fixed = {(c.start, c.end) for c in query.corrected}
+    out = []
+    for concept in query.concepts:
+        said = query.words[concept.first]
+        slip = (said.start, query.words[concept.last - 1].end) in fixed
+        out += [w for words in concept.alternatives for w in words if w.han != said.han or slip]
+    return out
 
 
 def written_nearest(documents: Documents, query: ParsedQuery, found: MatchSet) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -271,8 +272,12 @@ class Table:
         mask = np.zeros(self.n, bool)
         for column in self.fields.get(name, ()):
             if not column.unit:
-                chosen = [i for i, label in enumerate(column.labels) if label in labels]
-                mask[column.rows[np.isin(column.codes, chosen)]] = True
+                wanted = np.zeros(len(column.labels), bool)
+                for label in labels:  # labels are sorted
+                    place = bisect_left(column.labels, label)
+                    if place < len(column.labels) and column.labels[place] == label:
+                        wanted[place] = True
+                mask[column.rows[wanted[column.codes]]] = True
         return mask
 
     def having(self, name: str) -> NDArray[np.bool_]:
