@@ -344,7 +344,7 @@ class Engine:
             allowed,
             self._calibration,
             threshold=min(self.settings.tail_relevance, self.settings.min_relevance),
-            suitable=self.settings.min_relevance,
+            suitable=0.0 if query.vague else self.settings.min_relevance,
             background=self._min_similarity,
             depth=self.settings.depth,
             meant=meant,

@@ -22,7 +22,15 @@ from engine.fit import Evidence
 from engine.match import Calibration
 from evals.evalsets import Qrels
 
-__all__ = ["Judged", "MatchReport", "auroc", "fit_calibration", "judged_signals", "score_matching"]
+__all__ = [
+    "Judged",
+    "MatchReport",
+    "auroc",
+    "fit_calibration",
+    "judged_signals",
+    "probabilities",
+    "score_matching",
+]
 
 _BINS = 10
 _RIDGE = 1.0

@@ -50,6 +50,29 @@ def test_search_shows_what_was_understood(store: Path) -> None:
     assert "found in" in done.stdout
     assert "brand:" in done.stdout
     assert json.loads(daogou("search", "tent", "--store", str(store), "--json").stdout)["hits"]
+    slip = daogou("search", "waterprof jacket", "--store", str(store))
+    assert "waterprof  →  waterproof" in slip.stdout
+    assert "corrected" not in daogou("search", "waterprof jacket", "--no-correct", "--store", str(store)).stdout
+    nothing = daogou("search", "zzqqxy", "--store", str(store))
+    assert "Nothing suitable." in nothing.stdout
+
+
+def test_tuning_and_calibrating_say_what_they_found(store: Path, tmp_path: Path) -> None:
+    ids = json.loads(daogou("search", "jacket", "--store", str(store), "--per-page", "8", "--json").stdout)["hits"]
+    rated = [hit["document"]["id"] for hit in ids]
+    texts = ["jacket", "tent", "kettle", "steel", "red", "blue", "waterproof", "hiking", "light", "plastic"]
+    (tmp_path / "queries.tsv").write_text("".join(f"q{i}\t{text}\n" for i, text in enumerate(texts)))
+    (tmp_path / "qrels.txt").write_text("".join(f"q{i} 0 {p} {(i + n) % 4}\n" for i in range(10) for n, p in enumerate(rated)))
+    out = tmp_path / "tuned.toml"
+    tuned = json.loads(daogou("tune", "--data", str(tmp_path), "--store", str(store), "--out", str(out), "--json").stdout)
+    assert set(tuned) >= {"settings", "before", "after", "p", "kept"}
+    assert out.exists() == tuned["kept"]
+    done = daogou("calibrate", "--data", str(tmp_path), "--store", str(store), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "calibration error" in done.stdout
+    assert out.read_text().startswith("calibration = [")
+    robust = daogou("suite", "robustness", "--data", str(tmp_path), "--store", str(store), "--json")
+    assert "typo-middle" in json.loads(robust.stdout)["forms"]
 
 
 @pytest.mark.parametrize(

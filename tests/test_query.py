@@ -275,3 +275,8 @@ def test_a_wish_about_the_price_is_no_word_to_search(known: Knowledge, text: str
     assert query.filters == []
     assert "cheap" not in query.searched
     assert "便宜" not in query.searched
+
+
+@pytest.mark.parametrize(("text", "vague"), [("a gift for dad", True), ("给妈妈的礼物", True), ("gift box", False), ("laptop", False)])
+def test_a_gift_may_be_anything(known: Knowledge, text: str, vague: bool) -> None:
+    assert parse_query(text, known).vague == vague

@@ -38,6 +38,7 @@ def _search(
     sort_by: Annotated[str, typer.Option("--sort", help="For example price:asc.")] = "",
     facet_by: Annotated[str, typer.Option("--facets", help="Fields to count, or '*'.")] = "",
     per_page: Annotated[int, typer.Option(help="Hits to show.", min=1, max=100)] = 5,
+    correct: Annotated[bool, typer.Option(help="Search also for what unknown words were probably meant to be.")] = True,
     explain: Annotated[bool, typer.Option(help="Say why each product answers the query.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
 ) -> None:
@@ -45,7 +46,9 @@ def _search(
     from engine.engine import Engine
 
     try:
-        request = SearchRequest(q=query, filter_by=filter_by, sort_by=sort_by, facet_by=facet_by, per_page=per_page)
+        request = SearchRequest(
+            q=query, filter_by=filter_by, sort_by=sort_by, facet_by=facet_by, per_page=per_page, correct=correct
+        )
     except ValidationError as error:
         raise RequestError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()) + ".") from error
     engine = Engine.open(load_settings(store=store))

@@ -38,7 +38,8 @@ class ParsedQuery:
     text for the encoder, empty where it would not understand.
 
     ``exclusions`` hold groups of words each: a product that affirms every word of a group is left out. ``concepts`` are
-    other ways to say some of the words. ``cheap`` is 1 for a low price, -1 for a high one, 0 for no wish.
+    other ways to say some of the words. ``cheap`` is 1 for a low price, -1 for a high one, 0 for no wish. ``vague`` says
+    that a gift is wanted, which may be anything.
     """
 
     text: str
@@ -54,6 +55,7 @@ class ParsedQuery:
     traits: tuple[Trait, ...]
     head: Head
     cheap: int
+    vague: bool
 
     @property
     def filters(self) -> list[str]:
@@ -111,6 +113,7 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         traits=traits,
         head=head,
         cheap=cheap,
+        vague=any(entry.kind == "vague" for phrase in phrases for entry in phrase.means[:1]),
     )
 
 
