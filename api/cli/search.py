@@ -74,7 +74,7 @@ def _meaning(u: Understood) -> str:
         return "the thing wanted" if u.kind == "object" else "what it must go with"
     if u.kind == "price" and not u.filter:
         return f"{u.terms[0]} prices first"
-    return u.filter or ", ".join(filter(None, (u.field, " or ".join(u.terms[:4])))) or "a wish"
+    return u.filter or (f"{u.field}: {' or '.join(u.terms[:4])}" if u.terms else "a wish")
 
 
 def _show(response: SearchResponse, claims: dict[str, list[Claim]], console: Console) -> None:
