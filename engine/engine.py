@@ -336,7 +336,7 @@ class Engine:
         if not query.words:
             mask = np.ones(self.product_count, bool) if allowed is None else allowed
             whole = mask.astype(np.float32)
-            return MatchSet(np.flatnonzero(mask), mask, whole, whole, complete=True)
+            return MatchSet(np.flatnonzero(mask), mask, whole, whole, 1.0, complete=True)
         return match(
             everywhere,
             dense,

@@ -10,7 +10,7 @@ lets one calibration serve other catalogues too. Knows nothing of order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,12 +65,14 @@ class Calibration:
 @dataclass(frozen=True, slots=True)
 class MatchSet:
     """``rows`` int64 in row order; ``mask`` bool ``(n,)``; ``relevance`` float32 ``(n,)`` is the probability of every
-    product, found or not, and ``near`` how near in meaning it is; ``complete`` is false when more may match by meaning."""
+    product, found or not, and ``near`` how near in meaning it is; ``best`` is the likeliest product's probability, traits
+    it contradicts forgiven; ``complete`` is false when more may match by meaning."""
 
     rows: NDArray[np.int64]
     mask: NDArray[np.bool_]
     relevance: NDArray[np.float32]
     near: NDArray[np.float32]
+    best: float
     complete: bool
 
 
@@ -107,7 +109,7 @@ def match(
     meant: bool,
 ) -> MatchSet:
     """Return what counts as found: every product allowed that reaches ``threshold``, once any product of the shop,
-    allowed or not, reaches ``suitable``.
+    allowed or not, reaches ``suitable``, traits it contradicts forgiven: a shop without red ones still has air fryers.
 
     ``everywhere`` are the candidates without any filter, ``within`` the nearest of those allowed. A product that is
     among neither counts as no nearer than chance, so that a filter, which brings others among them, never takes a
@@ -123,8 +125,9 @@ def match(
     relevance = calibration.probability(near, coverage, evidence)
     relevance[everywhere.codes] = np.maximum(relevance[everywhere.codes], _CODE)
     relevance[~some] = 0
-    if float(relevance.max(initial=0)) < suitable:
-        return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, near, complete=True)
+    best = _likeliest(calibration, near, coverage, evidence, relevance, some)
+    if best < suitable:
+        return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, near, best, complete=True)
     mask = some & (relevance >= threshold)
     if allowed is not None:
         mask &= allowed
@@ -134,4 +137,19 @@ def match(
         needed = -np.inf if threshold <= 0 else np.log(threshold) - np.log1p(-min(threshold, 1 - 1e-9))
         maybe = ~mask & (calibration.odds(beyond, coverage, evidence) >= np.float32(needed))
         complete = not bool((maybe if allowed is None else maybe & allowed).any())
-    return MatchSet(np.flatnonzero(mask), mask, relevance, near, complete)
+    return MatchSet(np.flatnonzero(mask), mask, relevance, near, best, complete)
+
+
+def _likeliest(
+    calibration: Calibration,
+    near: NDArray[np.float32],
+    coverage: NDArray[np.float32],
+    evidence: Evidence,
+    relevance: NDArray[np.float32],
+    some: NDArray[np.bool_],
+) -> float:
+    if not evidence.traits:
+        return float(relevance.max(initial=0))
+    forgiven = replace(evidence, differs=np.zeros_like(evidence.differs))
+    likely = calibration.probability(near, coverage, forgiven)[some].max(initial=0)
+    return max(float(likely), float(relevance.max(initial=0)))

@@ -83,6 +83,6 @@ def written_applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: flo
         alpha=alpha,
         codes=[c.code for c in query.codes],
         suitable=bool(len(found.rows)) or not query.words,
-        best_relevance=round(float(found.relevance.max(initial=0)), 4),
+        best_relevance=round(found.best, 4),
     )
     return orjson.Fragment(applied.model_dump_json())
