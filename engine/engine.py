@@ -235,9 +235,7 @@ class Engine:
 
     def best_relevance(self, q: str) -> float:
         """Return the probability that the most likely product of the shop is what ``q`` asks for, filters aside."""
-        response = self.search(SearchRequest(q=q, per_page=1))
-        likely = [h.scores.relevance or 0.0 for h in (*response.hits, *response.nearest)]
-        return max([*likely, response.applied.best_relevance])
+        return self.search(SearchRequest(q=q, per_page=0)).applied.best_relevance
 
     def understand(self, q: str) -> list[Understood]:
         """Return what is read out of a query, left to right."""

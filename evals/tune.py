@@ -86,14 +86,13 @@ def tune(
         raise EvaluationError(
             f"{len(judged)} queries with a relevant product cannot be dealt into {folds} folds. Judge more queries."
         )
-    grid = [{"alpha": a, "feedback": f} for a, f in product(ALPHAS, FEEDBACKS)]
     now = {"alpha": engine.settings.alpha, "feedback": engine.settings.feedback}
-    grid = [now, *(g for g in grid if g != now)]
-    scores = []
-    for point in grid:
-        scores.append(_scores(engine.tuned(**point), judged, qrels))
+    others = ({"alpha": a, "feedback": f} for a, f in product(ALPHAS, FEEDBACKS))
+    grid = [now, *(point for point in others if point != now)]
+    table = np.empty((len(grid), len(judged)))
+    for row, point in enumerate(grid):
+        table[row] = _scores(engine.tuned(**point), judged, qrels)
         advance(1)
-    table = np.stack(scores)
     fold = np.array([fold_of(text, folds) for text in judged.values()])
     used = [f for f in range(folds) if (fold == f).any() and (fold != f).any()]
     best = [_best(table[:, fold != f]) for f in used]

@@ -105,6 +105,7 @@ def reindex(
         GateError: what was built may not serve, or the disk is full.
         LockedError: another process is writing to the store.
         EncoderError: the model cannot be used.
+        LexiconError: a table of terms cannot be read.
     """
     started, store = time.monotonic(), Path(settings.store)
     with writer_lock(store), workplace(store, progress.note) as work:

@@ -7,6 +7,7 @@ of what phrases mean.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -131,9 +132,7 @@ def _runs(found: Sequence[Word]) -> Iterator[tuple[int, int]]:
 
 def _position(places: Sequence[int], offset: int) -> int:
     """Return where in the folded text the original ``offset`` is."""
-    if isinstance(places, range):
-        return offset
-    return next(i for i, p in enumerate(places) if p >= offset)
+    return offset if isinstance(places, range) else bisect_left(places, offset)
 
 
 def _mostly(word: Word, start: int, end: int) -> bool:

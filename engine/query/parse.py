@@ -20,6 +20,7 @@ from engine.query.attributes import Trait, find_traits
 from engine.query.exclude import find_exclusions
 from engine.query.knowledge import Knowledge
 from engine.query.price import PriceLimit, find_price_wishes, find_prices
+from engine.query.spans import overlaps
 from engine.query.spelling import Correction, find_corrections
 from engine.query.wishes import full_name, guess_thing, noun_phrase, wishes
 from engine.schema import Corrected, Understood
@@ -88,6 +89,7 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
     searched = " ".join(remaining.split())
     traits = tuple(find_traits(remaining, found, known, phrases)) if understand else ()
     head = Head(None, None, False)
+    named: tuple[int, int] | None = None
     wished: list[tuple[int, int]] = []
     if understand:
         measures = _words_of([t for t in traits if t.quantity or t.field == "size"], found)
@@ -95,10 +97,14 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         within = noun_phrase(remaining, found)
         head = find_head(found, phrases, coded | brands, measures, within)
         if head.thing is None and not coded:
-            head = replace(head, thing=guess_thing(remaining, found, [(t.start, t.end) for t in traits]))
+            head = replace(head, thing=guess_thing(remaining, found, _spans(traits)))
         traits = _beside(head, found, traits)
-        wished = list(wishes(remaining, found, _taken(remaining, found, traits, head, coded), head.thing))
-    understood = [_as_typed(u, typed) for u in (*kept, *_shown(text, found, traits, head, wished))]
+        if head.thing is not None:
+            named = (full_name(remaining, found, head.thing, _spans(traits)), head.thing[1])
+        taken = _spans(traits) + [_characters(found, part) for part in (named, head.target) if part]
+        taken += [(found[i].start, found[i].end) for i in coded]
+        wished = list(wishes(remaining, found, taken, head.thing))
+    understood = [_as_typed(u, typed) for u in (*kept, *_shown(text, found, traits, named, head.target, wished))]
     return ParsedQuery(
         text=typed,
         searched=searched,
@@ -131,7 +137,7 @@ def _limits(text: str, known: Knowledge) -> tuple[list[Understood], list[tuple[t
         filter_by = _price_filter(price, known.currencies)
         out.append(Understood(kind="price", text=piece, start=price.start, end=price.end, field="price", filter=filter_by))
     for start, end, low in find_price_wishes(text):
-        if _free(out, start, end):
+        if not overlaps(start, end, _spans(out)):
             terms = ["low" if low else "high"]
             piece = text[start:end]
             out.append(
@@ -139,15 +145,15 @@ def _limits(text: str, known: Knowledge) -> tuple[list[Understood], list[tuple[t
             )
             cheap = 1 if low else -1
     for e in find_exclusions(text, known.lexicon):
-        if _free(out, e.start, e.end):
+        if not overlaps(e.start, e.end, _spans(out)):
             named = [text[w.start : w.end] for w in e.groups[0]]
             out.append(Understood(kind="exclude", text=text[e.start : e.end], start=e.start, end=e.end, terms=named))
             groups.append(e.groups)
     return out, groups, cheap
 
 
-def _free(taken: Sequence[Understood], start: int, end: int) -> bool:
-    return not any(start < u.end and u.start < end for u in taken)
+def _spans(parts: Sequence[Understood] | Sequence[Trait]) -> list[tuple[int, int]]:
+    return [(part.start, part.end) for part in parts]
 
 
 def _blanked(text: str, kept: Sequence[Understood]) -> str:
@@ -157,29 +163,26 @@ def _blanked(text: str, kept: Sequence[Understood]) -> str:
     return "".join(blanked)
 
 
-def _taken(
-    text: str, found: Sequence[Word], traits: Sequence[Trait], head: Head, coded: frozenset[int]
-) -> list[tuple[int, int]]:
-    """Return the characters that are understood already."""
-    spans = [(t.start, t.end) for t in traits]
-    if head.thing is not None:
-        spans.append((found[full_name(text, found, head.thing, spans)].start, found[head.thing[1] - 1].end))
-    ranges = [*filter(None, (head.target,)), *((i, i + 1) for i in coded)]
-    return spans + [(found[a].start, found[b - 1].end) for a, b in ranges]
+def _characters(found: Sequence[Word], part: tuple[int, int]) -> tuple[int, int]:
+    """Return the characters of the words from the first to the last (not included) of ``part``."""
+    return found[part[0]].start, found[part[1] - 1].end
 
 
 def _shown(
-    text: str, found: Sequence[Word], traits: Sequence[Trait], head: Head, wished: Sequence[tuple[int, int]]
+    text: str,
+    found: Sequence[Word],
+    traits: Sequence[Trait],
+    named: tuple[int, int] | None,
+    target: tuple[int, int] | None,
+    wished: Sequence[tuple[int, int]],
 ) -> list[Understood]:
-    """Return what is preferred, for the page to show."""
+    """Return what is preferred, for the page to show: ``named`` and ``target`` are the words of the thing and its device."""
     out = []
-    if (named := head.thing) is not None:
-        named = (full_name(text, found, named, [(t.start, t.end) for t in traits]), named[1])
-        start, end = found[named[0]].start, found[named[1] - 1].end
-        out.append(Understood(kind="object", text=text[start:end], start=start, end=end, mode="prefer"))
-    if head.target is not None:
-        start, end = found[head.target[0]].start, found[head.target[1] - 1].end
-        out.append(Understood(kind="for", text=text[start:end], start=start, end=end, mode="prefer"))
+    parts: tuple[tuple[Literal["object", "for"], tuple[int, int] | None], ...] = (("object", named), ("for", target))
+    for part_kind, part in parts:
+        if part is not None:
+            start, end = _characters(found, part)
+            out.append(Understood(kind=part_kind, text=text[start:end], start=start, end=end, mode="prefer"))
     for t in traits:
         terms = [str(t.quantity)] if t.quantity else list(t.fields.get(t.field, ()))
         kind: Literal["measure", "attribute"] = "measure" if t.quantity or t.field == "size" else "attribute"
@@ -193,19 +196,18 @@ def _shown(
 
 
 def _words_of(traits: Sequence[Trait], found: Sequence[Word]) -> frozenset[int]:
-    return frozenset(i for i, w in enumerate(found) if any(t.start < w.end and w.start < t.end for t in traits))
+    return frozenset(i for i, w in enumerate(found) if overlaps(w.start, w.end, _spans(traits)))
 
 
 def _beside(head: Head, found: Sequence[Word], traits: tuple[Trait, ...]) -> tuple[Trait, ...]:
     """Return the traits of the thing wanted: what names it, or the device it goes with, is none of them."""
     for first, last in filter(None, (head.thing, head.target)):
-        start, end = found[first].start, found[last - 1].end
-        traits = tuple(t for t in traits if t.end <= start or end <= t.start)
+        traits = tuple(t for t in traits if not overlaps(t.start, t.end, [_characters(found, (first, last))]))
     return traits
 
 
 def _corrected(text: str, found: Sequence[Word], c: Correction) -> Corrected:
-    start, end = found[c.first].start, found[c.last - 1].end
+    start, end = _characters(found, (c.first, c.last))
     return Corrected(text=text[start:end], start=start, end=end, replacement=c.text)
 
 

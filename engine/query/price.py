@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import cn2an
 
+from engine.query.spans import overlaps
+
 __all__ = ["PriceLimit", "find_price_wishes", "find_prices"]
 
 _CURRENCIES = {
@@ -104,7 +106,7 @@ def find_prices(text: str) -> Iterator[PriceLimit]:
     found = []
     for kind, pattern in _PATTERNS:
         for match in pattern.finditer(text):
-            if any(match.start() < end and start < match.end() for start, end in taken):
+            if overlaps(match.start(), match.end(), taken):
                 continue
             limit = _limit(kind, match)
             if limit is not None:
@@ -112,7 +114,7 @@ def find_prices(text: str) -> Iterator[PriceLimit]:
                 found.append(limit)
     for match in _ZH_ABOUT.finditer(text):
         low, high = (_number(match[n] + match["unit"]) for n in ("a", "b"))
-        if low is not None and high is not None and low < high and not any(match.start() < e and s < match.end() for s, e in taken):
+        if low is not None and high is not None and low < high and not overlaps(*match.span(), taken):
             found.append(PriceLimit(match.start(), match.end(), low, high, "CNY", True))
     yield from sorted(found, key=lambda p: p.start)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.language import Word, is_stop
+from engine.query.spans import overlaps
 
 __all__ = ["Clause", "clauses", "counts", "full_name", "guess_thing", "noun_phrase", "wishes"]
 
@@ -84,7 +85,7 @@ def clauses(text: str, found: Sequence[Word]) -> list[Clause]:
     out: list[Clause] = []
     first, kind = start, ""
     for i in range(start, len(found) + 1):
-        breaks = i < len(found) and found[i].text in _BREAKS and not _inside(found[i], whole)
+        breaks = i < len(found) and found[i].text in _BREAKS and not overlaps(found[i].start, found[i].end, whole)
         ends = i == len(found) or breaks or (i > first and bool(re.search(r"[,.;:()!?]", _gap(text, found, i))))
         if not ends:
             continue
@@ -125,7 +126,7 @@ def full_name(text: str, found: Sequence[Word], thing: tuple[int, int], taken: S
     before = found[first - 1]
     plain = before.text.isalpha() and len(before.text) > 2 and before.text not in _SKIPPED and before.text not in _BREAKS
     joined = text[before.end : found[first].start] == " "
-    return first - 1 if plain and joined and not is_stop(before) and not _inside(before, taken) else first
+    return first - 1 if plain and joined and not is_stop(before) and not overlaps(before.start, before.end, taken) else first
 
 
 def _people_only(part: str) -> bool:
@@ -140,7 +141,7 @@ def guess_thing(text: str, found: Sequence[Word], taken: Sequence[tuple[int, int
         free = [
             i
             for i in range(clause.first, clause.last)
-            if not _inside(found[i], taken) and found[i].text not in _SKIPPED and not is_stop(found[i])
+            if _may_join(found[i], taken) and not is_stop(found[i])
         ]
         if not free or not any(c.isalpha() for c in found[free[-1]].text):
             continue
@@ -153,7 +154,7 @@ def guess_thing(text: str, found: Sequence[Word], taken: Sequence[tuple[int, int
 def _guess_han(text: str, found: Sequence[Word], taken: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     for start, end in _parts_han(text):
         free = [i for i, w in enumerate(found) if start <= w.start and w.end <= end and w.han and not is_stop(w)]
-        free = [i for i in free if not _inside(found[i], taken)]
+        free = [i for i in free if not overlaps(found[i].start, found[i].end, taken)]
         if free:
             first = free[-1]
             while first - 1 in free and len(found[first].text) == 1:
@@ -185,12 +186,12 @@ def wishes(
     """Yield the characters of what else is wished for. ``taken`` are characters understood, the thing's among them."""
     done = list(taken)
     for match in _EASY.finditer(text):
-        if _free(match.start(), match.end(), done):
+        if not overlaps(match.start(), match.end(), done):
             done.append((match.start(), match.end()))
             yield match.start(), match.end()
     spans = _han_wishes(text, found, done) if any(w.han for w in found) else _latin_wishes(text, found, done, thing)
     for start, end in spans:
-        if _free(start, end, done):
+        if not overlaps(start, end, done):
             done.append((start, end))
             yield start, end
 
@@ -216,14 +217,18 @@ def _runs(
     at = first
     while at < last:
         word = found[at]
-        if word.text in _SKIPPED or _inside(word, taken) or (is_stop(word) and most == 1):
+        if not _may_join(word, taken) or (is_stop(word) and most == 1):
             at += 1
             continue
         stop = at + 1
-        while stop < last and stop - at < most and found[stop].text not in _SKIPPED and not _inside(found[stop], taken):
+        while stop < last and stop - at < most and _may_join(found[stop], taken):
             stop += 1
         yield at, stop
         at = stop
+
+
+def _may_join(word: Word, taken: Sequence[tuple[int, int]]) -> bool:
+    return word.text not in _SKIPPED and not overlaps(word.start, word.end, taken)
 
 
 def _han_wishes(text: str, found: Sequence[Word], taken: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -244,11 +249,3 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     piece = piece.strip()
     if 2 <= len(piece) <= 8:
         yield start, start + len(piece)
-
-
-def _inside(word: Word, spans: Sequence[tuple[int, int]]) -> bool:
-    return any(start < word.end and word.start < end for start, end in spans)
-
-
-def _free(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:
-    return not any(start < b and a < end for a, b in spans)
