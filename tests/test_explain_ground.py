@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from engine.explain import Need, Verdict, check, gather_evidence
 from engine.explain.ground import PLAIN
-from engine.explain.numerals import fold
 from engine.explain.quantities import read_numbers
 from engine.explain.template import TemplateGenerator
+from engine.numerals import fold
 from engine.schema import Money, Product
 from explain_products import (
     BOX,

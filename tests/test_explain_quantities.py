@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.explain.numerals import fold
 from engine.explain.quantities import read_numbers
+from engine.numerals import fold
 
 
 @pytest.mark.parametrize(

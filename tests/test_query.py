@@ -218,6 +218,8 @@ def test_traits_are_learned_from_the_catalogue_in_both_languages(known: Knowledg
         ("drive 2TB", "2000 GB"),
         ("五升空气炸锅", "5 l"),
         ("a seventy centimeter mirror", "70 cm"),
+        ("a fifty two inch shade", "132.08 cm"),
+        ("one hundred watt bulb", "100 W"),
         ("500毫升杯子", "0.5 l"),
     ],
 )

@@ -2,7 +2,7 @@
 
 Nothing a generator writes reaches a shopper unchecked. The parts, in the order data runs through them:
 ``evidence`` (which fields answer which part of the need) · ``generator`` with ``template``, ``local`` and ``endpoint``
-(who writes; ``prompt`` is shared by the models) · ``ground`` (what may be said; ``facts``, ``reading``, ``numerals``
+(who writes; ``prompt`` is shared by the models) · ``ground`` (what may be said; ``facts``, ``reading``
 and ``quantities`` read, ``check_*`` judge, ``vocabulary`` holds the word lists) · ``explainer`` (the conductor).
 """
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from engine.explain.numerals import fold
 from engine.explain.vocabulary import ORDERS
+from engine.numerals import fold
 
 __all__ = ["form_problem"]
 

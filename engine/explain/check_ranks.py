@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from engine.explain.check_numbers import Refused, Supported
 from engine.explain.evidence import Limit
 from engine.explain.facts import shown_money, shown_value
-from engine.explain.numerals import fold
 from engine.explain.vocabulary import NEGATIONS, RANKING
+from engine.numerals import fold
 from engine.schema import Product, Quantity
 
 __all__ = ["check_brands", "check_offers", "check_ranks", "offer_spans"]

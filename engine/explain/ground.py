@@ -21,9 +21,9 @@ from engine.explain.check_ranks import check_brands, check_offers, check_ranks, 
 from engine.explain.check_words import Words
 from engine.explain.evidence import Need, price_limits
 from engine.explain.facts import Fact, product_facts
-from engine.explain.numerals import fold
 from engine.explain.reading import read_clauses
 from engine.explain.vocabulary import EN_NEUTRAL, stem
+from engine.numerals import fold
 from engine.schema import Citation, Product, Quantity
 from engine.units import parse_quantity
 

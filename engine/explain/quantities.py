@@ -1,6 +1,6 @@
 """Read every number out of a folded text, with its unit, its currency and the word that bounds it.
 
-In: text as :func:`engine.explain.numerals.fold` writes it. Out: :class:`Number` records by place, ranges and
+In: text as :func:`engine.numerals.fold` writes it. Out: :class:`Number` records by place, ranges and
 dimensions (``72到120厘米``, ``183 x 61 cm``) as one number with several values. Knows nothing of products: whether
 a number is true is asked elsewhere.
 """

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from engine.explain.numerals import fold
 from engine.explain.quantities import Number, read_numbers
 from engine.explain.vocabulary import NEGATIONS, NEGATIVE_CLAUSE, ROLES, ZH_NOT_NEGATION, stem
+from engine.numerals import fold
 
 __all__ = ["Clause", "Role", "Token", "read_clauses", "sentences"]
 

@@ -17,6 +17,7 @@ from engine.index.values import Value
 from engine.language import Word
 from engine.lexicon import Phrase, other_forms
 from engine.lexicon.lexicon import Entry
+from engine.numerals import EN_NUMBER, english_number
 from engine.query.knowledge import Knowledge
 from engine.query.wishes import counts
 from engine.schema import Quantity
@@ -31,18 +32,8 @@ _SIZE = re.compile(
     re.IGNORECASE,
 )
 _NUMERAL = re.compile(r"(?P<n>[零一二两三四五六七八九十百千万]{1,12})(?P<unit>寸|英寸|升|毫升|公斤|斤|千克|克|米|厘米|瓦|毫安时?)")
-_NUMBER_WORDS = {
-    word: value
-    for value, names in {
-        1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten",
-        11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen", 18: "eighteen",
-        20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty", 70: "seventy", 80: "eighty", 90: "ninety",
-        100: "hundred",
-    }.items()
-    for word in names.split()
-}  # fmt: skip
 _SPELT = re.compile(
-    rf"(?<![\w-])(?P<n>(?:{'|'.join(_NUMBER_WORDS)})(?:[\s-](?:{'|'.join(_NUMBER_WORDS)}))?)[\s-]+(?P<unit>inch(?:es)?|ounces?|oz|"
+    rf"(?<![\w-])(?P<n>{EN_NUMBER})[\s-]+(?P<unit>inch(?:es)?|ounces?|oz|"
     r"pounds?|lbs?|feet|foot|ft|yards?|centimeters?|cm|meters?|liters?|watts?|gb|tb|hours?)(?![\w])",
     re.IGNORECASE,
 )
@@ -120,8 +111,7 @@ def _measures(text: str) -> list[Trait]:
         if (quantity := _read(match["n"], match["unit"])) is not None:
             traits.append(Trait(match.start(), match.end(), quantity.unit, {}, quantity))
     for match in _SPELT.finditer(text):
-        number = sum(_NUMBER_WORDS[part] for part in re.split(r"[\s-]", match["n"].lower()))
-        if (quantity := convert(float(number), match["unit"])) is not None:
+        if (quantity := convert(float(english_number(match["n"])), match["unit"])) is not None:
             traits.append(Trait(match.start(), match.end(), quantity.unit, {}, quantity))
     return traits
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["fold"]
+__all__ = ["EN_NUMBER", "english_number", "fold"]
 
 _PLAIN = str.maketrans(
     {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "−": "-", "‐": "-", "‑": "-", "—": ";", "～": "~", "×": "x"}
@@ -41,7 +41,9 @@ _EN_TENS = {w: 10 * i for i, w in enumerate(_EN_LARGE.split(), 2)}
 _EN_SCALE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _EN_WORD = "|".join([*_EN_UNITS, *_EN_TENS, *_EN_SCALE])
 _EN_ONE = re.compile(r"\b(?:this|that|the|which|another|every) one\b", re.IGNORECASE)
-_EN_ANY = re.compile(rf"\b(?:{_EN_WORD})(?:[ -](?:and )?(?:{_EN_WORD}))*\b", re.IGNORECASE)
+EN_NUMBER = rf"(?:{_EN_WORD})(?:[ -](?:and )?(?:{_EN_WORD}))*"
+"""Pattern of a whole number in English words, for use without regard to case."""
+_EN_ANY = re.compile(rf"\b{EN_NUMBER}\b", re.IGNORECASE)
 
 
 def _chinese(run: str) -> float | None:
@@ -78,16 +80,21 @@ def _replace_chinese(match: re.Match[str]) -> str:
     return run if value is None else f"{value:g}" if value < 1e6 else str(int(value))
 
 
-def _english(match: re.Match[str]) -> str:
+def english_number(text: str) -> int:
+    """Return the number that English words say; words that say none are passed over.
+
+    >>> english_number("two hundred and five")
+    205
+    """
     total = group = 0
-    for word in re.findall(r"[a-z]+", match.group().lower()):
+    for word in re.findall(r"[a-z]+", text.lower()):
         if word in _EN_UNITS or word in _EN_TENS:
             group += _EN_UNITS.get(word, 0) + _EN_TENS.get(word, 0)
         elif word == "hundred":
             group = (group or 1) * 100
         elif word in _EN_SCALE:
             total, group = total + (group or 1) * _EN_SCALE[word], 0
-    return str(total + group)
+    return total + group
 
 
 def fold(text: str) -> str:
@@ -98,7 +105,7 @@ def fold(text: str) -> str:
     """
     text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN)
     text = _EN_ONE.sub("this", text)
-    text = _EN_ANY.sub(_english, text)
+    text = _EN_ANY.sub(lambda m: str(english_number(m.group())), text)
     text = _PERCENT.sub(lambda m: f"{_chinese(m[1]) if not m[1][0].isdigit() else m[1]}%", text)
     text = _TENTHS.sub(lambda m: f"{10 * (_ZH_DIGIT.get(m[1]) or int(m[1]))}%", text)
     text = _ZH_ARTICLE.sub("", text)
