@@ -211,3 +211,9 @@ def test_a_failed_row_has_no_figures_and_is_no_baseline(tmp_path: Path) -> None:
         (True, False),
     ]
     assert "7 of them repeated" in page.read_text("utf-8")
+
+
+def test_suggestions_are_measured_on_their_own_beginnings(tmp_path: Path) -> None:
+    from benchmarks.bench_suggest import typed_beginnings
+
+    assert list(typed_beginnings(["laptop bag"])) == ["l", "la", "lap", "lapto", "laptop b"]
