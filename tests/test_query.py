@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.index.codes import CodeIndex, codes_of, save_codes
@@ -154,6 +154,7 @@ def test_short_and_plain_numbers_are_no_codes() -> None:
     assert codes_of(Product("1234", "x", mpn="ab1")) == set()
 
 
+@example("N0内N")
 @given(st.text(alphabet=st.sampled_from("under $80 不要塑料的元以内 a1TN-2110 到"), max_size=40))
 def test_spans_are_in_order_and_the_rest_keeps_its_place(known: Knowledge, text: str) -> None:
     query = parse_query(text, known)

@@ -104,7 +104,8 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         taken = _spans(traits) + [_characters(found, part) for part in (named, head.target) if part]
         taken += [(found[i].start, found[i].end) for i in coded]
         wished = list(wishes(remaining, found, taken, head.thing))
-    understood = [_as_typed(u, typed) for u in (*kept, *_shown(text, found, traits, named, head.target, wished))]
+    shown = [_after(u, kept) for u in _shown(text, found, traits, named, head.target, wished)]
+    understood = [_as_typed(u, typed) for u in (*kept, *shown)]
     return ParsedQuery(
         text=typed,
         searched=searched,
@@ -121,6 +122,13 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         cheap=cheap,
         vague=any(entry.kind == "vague" for phrase in phrases for entry in phrase.means[:1]),
     )
+
+
+def _after(u: Understood, kept: Sequence[Understood]) -> Understood:
+    """Return ``u`` without the limit that stands among its words, and without what comes before that limit."""
+    start = max((k.end for k in kept if u.start < k.start and k.end < u.end), default=u.start)
+    piece = u.text[start - u.start :].lstrip()
+    return u.model_copy(update={"text": piece, "start": u.end - len(piece)})
 
 
 def _as_typed(u: Understood, typed: str) -> Understood:
