@@ -36,12 +36,14 @@ _FIELD = 10_000_000
 
 @dataclass(slots=True)
 class Converted:
-    """What was read: products and judged queries written, and rows left out by reason."""
+    """What was read: products and judged queries written, and rows left out by reason. Ratings were multiplied by
+    ``scale`` to be whole numbers."""
 
     products: int = 0
     queries: dict[str, str] = field(default_factory=dict)
     qrels: dict[str, dict[str, int]] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
+    scale: int = 1
 
     def judge(self, qid: str, product: str, rating: int) -> None:
         """Keep a judgement; the first of a pair wins."""
@@ -54,7 +56,20 @@ class Converted:
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain JSON values."""
         pairs = sum(map(len, self.qrels.values()))
-        return {"products": self.products, "queries": len(self.queries), "pairs": pairs, "skipped": dict(self.skipped)}
+        counts = {"products": self.products, "queries": len(self.queries), "pairs": pairs, "scale": self.scale}
+        return counts | {"skipped": dict(self.skipped)}
+
+    def write(self, out: Path) -> None:
+        """Write ``queries.tsv`` and ``qrels.txt`` into a folder; queries that nobody judged are counted and left out."""
+        judged = [qid for qid in self.queries if qid in self.qrels]
+        self.skipped["query without a judgement"] += len(self.queries) - len(judged)
+        self.skipped = +self.skipped
+        self.queries = {qid: self.queries[qid] for qid in judged}
+        out.mkdir(parents=True, exist_ok=True)
+        lines = [f"{qid}\t{' '.join(text.split())}\n" for qid, text in self.queries.items()]
+        (out / "queries.tsv").write_text("".join(lines), "utf-8")
+        rows = [f"{qid} 0 {p} {r}\n" for qid in judged for p, r in self.qrels[qid].items()]
+        (out / "qrels.txt").write_text("".join(rows), "utf-8")
 
 
 def convert(kind: str, source: Path, out: Path, locale: str = "us") -> Converted:
@@ -73,14 +88,7 @@ def convert(kind: str, source: Path, out: Path, locale: str = "us") -> Converted
         for product in ADAPTERS[kind](source, found, locale):
             feed.write(orjson.dumps({k: v for k, v in product.items() if v}) + b"\n")
             found.products += 1
-    judged = [qid for qid in found.queries if qid in found.qrels]
-    found.skipped["query without a judgement"] += len(found.queries) - len(judged)
-    found.skipped = +found.skipped
-    found.queries = {qid: found.queries[qid] for qid in judged}
-    lines = [f"{qid}\t{' '.join(text.split())}\n" for qid, text in found.queries.items()]
-    (out / "queries.tsv").write_text("".join(lines), "utf-8")
-    rows = [f"{qid} 0 {p} {r}\n" for qid in judged for p, r in found.qrels[qid].items()]
-    (out / "qrels.txt").write_text("".join(rows), "utf-8")
+    found.write(out)
     return found
 
 

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(_compare)
     app.command("suite")(_suite)
     app.command("convert")(_convert)
+    app.command("export")(_export)
 
 
 def _eval(
@@ -135,24 +136,46 @@ def _suite(
 
 
 def _convert(
-    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr or home-depot.")],
-    source: Annotated[Path, typer.Argument(help="Folder with the files as they are downloaded.")],
-    out: Annotated[Path, typer.Argument(help="Folder for feed.jsonl, queries.tsv and qrels.txt.")],
+    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; quepid or opensearch.")],
+    source: Annotated[Path, typer.Argument(help="Folder as it is downloaded; the exported file of Quepid or OpenSearch.")],
+    out: Annotated[Path, typer.Argument(help="Folder for queries.tsv, qrels.txt and, of a collection, feed.jsonl.")],
     locale: Annotated[str, typer.Option(help="Part of ESCI: us, es or jp.")] = "us",
     as_json: _Json = False,
 ) -> None:
-    """Turn a public test collection into a feed and an evaluation set."""
+    """Turn a public test collection, or another tool's judgements, into an evaluation set."""
     from evals.adapters import convert
+    from evals.exchange import FORMATS, read_judgements
 
-    found = convert(kind, source, out, locale)
+    if kind in FORMATS:
+        found = read_judgements(kind, source)
+        found.write(out)
+    else:
+        found = convert(kind, source, out, locale)
     values = found.to_dict()
 
     def show() -> None:
         typer.echo(f"{values['products']} products, {values['queries']} queries, {values['pairs']} judged pairs in {out}.")
+        if found.scale != 1:
+            typer.echo(f"Ratings were fractions and are now in parts of {found.scale}.")
         for reason, count in values["skipped"].items():
             typer.echo(f"  {count:6d}  {reason}")
 
     _print(values, as_json, show)
+
+
+def _export(
+    kind: Annotated[str, typer.Argument(help="quepid or opensearch.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the files that the other tool imports.")],
+    data: _Data = Path("examples/demo"),
+    view: Annotated[str, typer.Option(help="Which judgements; empty is the main view.")] = "",
+) -> None:
+    """Write queries and judgements for Quepid or OpenSearch's Search Relevance Workbench."""
+    from evals.evalsets import load_evalset
+    from evals.exchange import write_judgements
+
+    evalset = load_evalset(data)
+    for path in write_judgements(kind, evalset.queries, evalset.view(view).qrels, out, evalset.name):
+        typer.echo(f"{path} written.")
 
 
 def _understanding(engine: Engine, goals: Path | None, as_json: bool, console: Console) -> None:
