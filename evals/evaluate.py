@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -21,21 +21,35 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.errors import EvaluationError
+from evals.bounds import bounds
 from evals.evalsets import EvalSet, View
 from evals.measures import MIN_REL, QueryScores, score_queries
 from evals.run import Run
 from evals.stats import RESAMPLES, Estimate, bootstrap_mean
 
-__all__ = ["MeasureResult", "Report", "ViewResult", "evaluate", "render", "write_per_query"]
+__all__ = ["TASKS", "MeasureResult", "Report", "Task", "ViewResult", "evaluate", "render", "write_per_query"]
+
+Task = Literal["retrieval", "ranking"]
+TASKS: dict[Task, str] = {
+    "retrieval": "The whole catalogue was searched.",
+    "ranking": "Only the judged products of each query were put in order, so nothing says whether they would be found.",
+}
+"""What a run had to do."""
+_NARROW = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
 class MeasureResult:
-    """One measure's mean over all judged queries, and over those where it can leave 0 (None: there are none)."""
+    """One measure's mean over all judged queries, and over those where it can leave 0 (None: there are none).
+
+    ``open`` is how low and how high the mean over all could be had every product been rated (:mod:`evals.bounds`); None
+    where that is not known or nothing is open.
+    """
 
     measure: str
     all: Estimate
     with_positives: Estimate | None
+    open: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +81,14 @@ class ViewResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run scored on one evaluation set. ``min_rel`` is the rating from which P, RR and R count a product."""
+    """One run scored on one evaluation set. ``min_rel`` is the rating from which P, RR and R count a product; ``task``
+    says whether the run searched the whole catalogue or only put each query's judged products in order."""
 
     evalset: EvalSet
     run: Run
     min_rel: int
     views: tuple[ViewResult, ...]
+    task: Task = "retrieval"
 
     def view(self, name: str = "") -> ViewResult:
         """Return one view's result; an empty name is the main view.
@@ -91,6 +107,7 @@ class Report:
         return {
             "evalset": self.evalset.name,
             "run": self.run.tag,
+            "task": self.task,
             "min_rel": self.min_rel,
             "gains": "linear",
             "views": [_view_dict(result) for result in self.views],
@@ -105,6 +122,7 @@ def evaluate(
     min_rel: int = MIN_REL,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    task: Task = "retrieval",
 ) -> Report:
     """Score the run from the named views, or from every view.
 
@@ -113,7 +131,7 @@ def evaluate(
     """
     chosen = [evalset.view(name) for name in views] or list(evalset.views())
     results = tuple(_score_view(run, evalset, view, min_rel, resamples, seed) for view in chosen)
-    return Report(evalset, run, min_rel, results)
+    return Report(evalset, run, min_rel, results, task)
 
 
 def _score_view(run: Run, evalset: EvalSet, view: View, min_rel: int, resamples: int, seed: int) -> ViewResult:
@@ -121,11 +139,13 @@ def _score_view(run: Run, evalset: EvalSet, view: View, min_rel: int, resamples:
     results = []
     for column, measure in enumerate(scores.measures):
         values, possible = scores.values[:, column], scores.possible[:, column]
+        limits = None if view.condensed else bounds(measure.name, scores.qids, run.rankings, view.qrels, min_rel)
         results.append(
             MeasureResult(
                 measure.name,
                 bootstrap_mean(values, resamples=resamples, seed=seed),
                 bootstrap_mean(values[possible], resamples=resamples, seed=seed) if possible.any() else None,
+                None if limits is None else (float(limits[:, 0].mean()), float(limits[:, 1].mean())),
             )
         )
     unanswered = tuple(qid for qid, answered in zip(scores.qids, scores.answered, strict=True) if not answered)
@@ -136,8 +156,9 @@ def _score_view(run: Run, evalset: EvalSet, view: View, min_rel: int, resamples:
 def render(report: Report, console: Console) -> None:
     """Print one table a view, with what is missing named under it."""
     console.print(
-        f"[bold]{escape(report.evalset.name)}[/bold], run {escape(report.run.tag)}. nDCG has linear gains; P, RR and R "
-        f"count products rated {report.min_rel} or more. Intervals are 95 % bootstrap intervals over queries."
+        f"[bold]{escape(report.evalset.name)}[/bold], run {escape(report.run.tag)}. {TASKS[report.task]} nDCG has linear "
+        f"gains; P, RR and R count products rated {report.min_rel} or more. Intervals are 95 % bootstrap intervals over "
+        "queries."
     )
     for result in report.views:
         console.print(_table(result))
@@ -193,6 +214,10 @@ def _notes(result: ViewResult) -> list[str]:
         line = f"{empty} of {total} queries have no product rated {measure.needs} or more and score 0."
         if empty and line not in notes:
             notes.append(line)
+    wide = [row for row in result.results if row.open and row.open[1] - row.open[0] > _NARROW]
+    if wide:
+        could = ", ".join(f"{row.measure} {row.open[0]:.3f} to {row.open[1]:.3f}" for row in wide if row.open)
+        notes.append(f"Were every product in the first ten rated: {could}.")
     if result.unanswered:
         notes.append(f"{len(result.unanswered)} queries returned nothing and score 0: {_some(result.unanswered)}.")
     if result.unjudged:
@@ -218,6 +243,7 @@ def _view_dict(result: ViewResult) -> dict[str, Any]:
                 "measure": row.measure,
                 "all": row.all.to_dict(),
                 "with_positives": row.with_positives.to_dict() if row.with_positives else None,
+                "if_rated": {"low": row.open[0], "high": row.open[1]} if row.open else None,
             }
             for row in result.results
         ],

@@ -2,7 +2,7 @@
 
 In: anything that searches (:class:`Searcher`, which ``engine.engine.Engine`` satisfies), or a run file of any tool.
 Out: a :class:`Run`, or a file of ``query id, Q0, product id, rank, score, tag`` lines that any tool can score.
-Knows nothing of judgements or measures.
+Knows nothing of measures.
 
 Order: a run made here keeps the searcher's order, and the file's scores only count down, so that no reader's way of
 breaking ties can change it. A file read here is put in order by score, highest first, then by product id; its rank
@@ -12,7 +12,7 @@ column is not used, as trec_eval does not use it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,9 +21,10 @@ from pydantic import ValidationError
 
 from engine.errors import EvaluationError
 from engine.schema import SearchRequest, SearchResponse
+from evals.evalsets import Qrels
 from evals.lines import numbered_lines
 
-__all__ = ["Run", "Searcher", "make_run", "read_run", "write_run"]
+__all__ = ["Orderer", "Run", "Searcher", "make_pool_run", "make_run", "read_run", "write_run"]
 
 _PAGE = 100  # SearchRequest allows no longer page
 
@@ -33,6 +34,14 @@ class Searcher(Protocol):
 
     def search(self, request: SearchRequest) -> SearchResponse:
         """Return one page of results."""
+        ...
+
+
+class Orderer(Protocol):
+    """Anything that puts given products in order for a query."""
+
+    def order(self, q: str, product_ids: Sequence[str]) -> list[str]:
+        """Return the products, best first."""
         ...
 
 
@@ -57,6 +66,14 @@ def make_run(
     if depth < 1:
         raise EvaluationError(f"A run of depth {depth} holds nothing. Use 100.")
     return Run({qid: _ranking(searcher, qid, query, depth, alpha) for qid, query in queries.items()}, tag)
+
+
+def make_pool_run(
+    orderer: Orderer, queries: Mapping[str, str], qrels: Qrels, known: Collection[str], tag: str = "daogou"
+) -> Run:
+    """Put the judged products of every query in order, those that are ``known`` to the orderer."""
+    pools = {qid: sorted(i for i in qrels.get(qid, {}) if i in known) for qid in queries}
+    return Run({qid: tuple(orderer.order(queries[qid], pool)) for qid, pool in pools.items() if pool}, tag)
 
 
 def _ranking(searcher: Searcher, qid: str, query: str, depth: int, alpha: float | None) -> tuple[str, ...]:

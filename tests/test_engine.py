@@ -65,14 +65,14 @@ def test_many_searches_together_are_answered_as_one_by_one(engine: Engine, asked
 
 
 def test_a_text_that_cannot_be_encoded_fails_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode = engine._encoder.encode_queries
+    encode = engine._pipeline.encoder.encode_queries
 
     def failing(texts: list[str]) -> object:
         if "bad tent" in texts:
             raise EncoderError("no vector")
         return encode(texts)
 
-    monkeypatch.setattr(engine._encoder, "encode_queries", failing)
+    monkeypatch.setattr(engine._pipeline.encoder, "encode_queries", failing)
     good, bad, also = engine.search_many([SearchRequest(q=q) for q in ("steel tent", "bad tent", "red jacket")])
     assert isinstance(good, Answer)
     assert isinstance(also, Answer)
@@ -214,3 +214,18 @@ def test_suggestions_forgive_a_slip_and_read_pinyin(engine: Engine) -> None:
     assert engine.suggest("jakcets").suggestions
     assert "户外" in [s.text for s in engine.suggest("huwai").suggestions]
     assert "户外" in [s.text for s in engine.suggest("hw").suggestions]
+
+
+def test_given_products_are_ordered_as_a_search_orders_them(engine: Engine) -> None:
+    ids = [product.id for product in engine.products()]
+    for q in ("waterproof jacket", "登山 外套", "red tent under $100", "qzvx"):
+        found = [hit.document["id"] for hit in engine.search(SearchRequest(q=q, per_page=100, understand=False)).hits]
+        order = engine.order(q, ids)
+        assert sorted(order) == sorted(ids)
+        if q == "waterproof jacket":
+            assert order[: len(found)] == found
+    assert engine.order("jacket", []) == []
+    some = ids[::3]
+    assert set(engine.order("jacket", some)) == set(some)
+    with pytest.raises(NotFoundError):
+        engine.order("jacket", ["nobody"])

@@ -73,7 +73,7 @@ def test_tables_fit_a_terminal_of_80_columns() -> None:
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "…" not in shown
-    assert shown.count("RR(rel=2)@10") == 3
+    assert shown.count("RR(rel=2)@10") == 4  # a row in each of three tables, and one line of what is open
 
 
 def test_condensing_takes_out_only_unrated_products() -> None:
@@ -155,3 +155,20 @@ def test_the_ideal_order_of_the_icecat_judgements_reaches_its_known_ceiling() ->
     assert ndcg.with_positives.mean == pytest.approx(1)
     assert ndcg.with_positives.n == 63
     assert view.result("Judged@10").all.mean == 1
+
+
+def test_what_nobody_rated_leaves_the_mean_open() -> None:
+    result = report(views=["human"]).view()
+    ndcg = result.result("nDCG@10")
+    # q1 returned x, which only the other view rates, above a: 3 / 1.63 of 1 if x is worth nothing, all of it if it is
+    assert ndcg.open is not None
+    assert ndcg.open[0] == pytest.approx(ndcg.all.mean)
+    assert ndcg.open[1] == pytest.approx((1 + 0 + 0 + 1) / 4)
+    assert f"nDCG@10 {ndcg.open[0]:.3f} to {ndcg.open[1]:.3f}" in " ".join(text(report(views=["human"])).split())
+    assert report(views=["human-condensed"]).view().result("nDCG@10").open is None
+
+
+def test_the_task_is_said() -> None:
+    assert report().to_dict()["task"] == "retrieval"
+    ordered = report(task="ranking")
+    assert "Only the judged products" in text(ordered)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ from engine.explain import Done, Explainer, check, gather_evidence, make_generat
 from engine.schema import Claim
 from engine.settings import Settings
 from explain_products import BOX, BUDS, CASE, CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, PARKA, PHONE, SHELL, WIND
-from scripted_endpoint import Handler, Script, Server
+from scripted_endpoint import Handler, Script, Server, serving
 
 KEY = "sk-very-secret-0123456789"
 TIMEOUT_S = 0.6
@@ -23,13 +22,8 @@ SLACK_S = 1.5
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.over.set()
-    server.shutdown()
-    server.server_close()
+    with serving(lambda handler: None) as server:
+        yield server
 
 
 def settings_for(server: Server, timeout_s: float = TIMEOUT_S) -> Settings:

@@ -1,4 +1,4 @@
-"""The command line: ``daogou index | search | serve | run | eval | compare | suite | rollback | snapshots | doctor``.
+"""The command line, ``daogou``: a module for each group of commands.
 
 In: arguments. Out: results on stdout, progress and remarks on stderr, an exit code. An error is a sentence, never a
 traceback unless ``--debug`` asks for it. Commands import what they need when they run, so that ``--help`` is quick.
@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli import doctor, evaluate, index, search, store, tune
+from api.cli import doctor, evaluate, index, judge, search, store, tune
 from engine.errors import DaogouError
 
 __all__ = ["EXIT_CODES", "app", "main"]
@@ -53,7 +53,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (index, search, evaluate, tune, store, doctor):
+for module in (index, search, evaluate, judge, tune, store, doctor):
     module.register(app)
 
 

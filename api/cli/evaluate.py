@@ -46,17 +46,28 @@ def _eval(
     view: Annotated[list[str] | None, typer.Option(help="Which judgements; all views when left out.")] = None,
     per_query: Annotated[Path | None, typer.Option(help="Write a row per query to this TSV file.")] = None,
     slices: Annotated[bool, typer.Option(help="Also by kind of query, in the main view or the one chosen.")] = False,
+    ranking: Annotated[
+        bool, typer.Option(help="Only put the judged products of each query in order, in the main view or the one chosen.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals."""
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
-    from evals.run import make_run, read_run
+    from evals.run import make_pool_run, make_run, read_run
     from evals.slices import render_slices, score_slices
 
     evalset = load_evalset(data, queries)
-    scored = read_run(run) if run else make_run(_open(store), evalset.queries, alpha=alpha)
-    report = evaluate(scored, evalset, views=view or ())
+    if ranking:
+        if run or alpha is not None:
+            raise EvaluationError("`--ranking` orders the judged products anew. Leave out --run and --alpha.")
+        engine = _open(store)
+        view = [evalset.view(view[0] if view else "").name]
+        known = {product.id for product in engine.products()}
+        scored = make_pool_run(engine, evalset.queries, evalset.view(view[0]).qrels, known)
+    else:
+        scored = read_run(run) if run else make_run(_open(store), evalset.queries, alpha=alpha)
+    report = evaluate(scored, evalset, views=view or (), task="ranking" if ranking else "retrieval")
     if per_query:
         write_per_query(report, per_query)
     kinds = score_slices(report.view(), evalset.queries, report.view().view.qrels) if slices else []

@@ -1,6 +1,7 @@
-"""Drafts from any endpoint that speaks OpenAI's chat completions, streamed.
+"""Text from any endpoint that speaks OpenAI's chat completions, streamed.
 
-In: settings with an address, a model name and perhaps a key. Out: drafts as lines arrive. Reads no more than
+In: settings with an address, a model name and perhaps a key, and messages. Out: pieces of text as they arrive
+(:class:`ChatEndpoint`), or drafts of an explanation (:class:`EndpointGenerator`). Reads no more than
 ``generator_max_chars`` of text, follows no redirect, uses no proxy of the environment, and stops at its time limit
 however slowly bytes drip. What is no server-sent event, no JSON or no text is passed over up to a limit. Errors name
 what happened and never the key, the prompt or the answer.
@@ -21,17 +22,19 @@ from engine.explain.generator import Draft
 from engine.explain.prompt import LineReader, aliases, messages
 from engine.settings import Settings
 
-__all__ = ["EndpointGenerator"]
+__all__ = ["ChatEndpoint", "EndpointGenerator"]
 
 _MAX_EVENT_BYTES = 65_536
 _MAX_GARBAGE = 200
 _BYTES_PER_CHAR = 512
 
 
-class EndpointGenerator:
-    """A generator behind HTTP. Makes a connection for each explanation and keeps nothing between them."""
+class ChatEndpoint:
+    """A model behind HTTP. Makes a connection for each answer and keeps nothing between them. Thread-safe.
 
-    name = "endpoint"
+    Raises:
+        SettingsError: ``generator_url`` is no http or https address.
+    """
 
     def __init__(self, settings: Settings) -> None:
         parts = urlsplit(settings.generator_url)
@@ -44,19 +47,12 @@ class EndpointGenerator:
         self._host = parts.hostname
         self._settings = settings
 
-    def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
-        """Yield drafts as their lines end.
+    def texts(self, prompt: list[dict[str, str]]) -> Iterator[str]:
+        """Yield the pieces of the answer's text, at most ``generator_max_chars`` of it.
 
         Raises:
             GeneratorError: the endpoint cannot be reached, refuses, breaks off, or takes too long.
         """
-        reader = LineReader(aliases(evidence))
-        for text in self._texts(messages(need, evidence)):
-            yield from reader.feed(text)
-        yield from reader.finish()
-
-    def _texts(self, prompt: list[dict[str, str]]) -> Iterator[str]:
-        """Yield the pieces of the answer's text, at most ``generator_max_chars`` of it."""
         left = self._settings.generator_max_chars
         for text in self._pieces(prompt):
             left -= len(text)
@@ -123,6 +119,26 @@ class EndpointGenerator:
         if self._settings.generator_key:
             headers["authorization"] = f"Bearer {self._settings.generator_key}"
         return headers
+
+
+class EndpointGenerator:
+    """Drafts from an endpoint."""
+
+    name = "endpoint"
+
+    def __init__(self, settings: Settings) -> None:
+        self._endpoint = ChatEndpoint(settings)
+
+    def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
+        """Yield drafts as their lines end.
+
+        Raises:
+            GeneratorError: the endpoint cannot be reached, refuses, breaks off, or takes too long.
+        """
+        reader = LineReader(aliases(evidence))
+        for text in self._endpoint.texts(messages(need, evidence)):
+            yield from reader.feed(text)
+        yield from reader.finish()
 
 
 def _text_of(line: str) -> str | None:

@@ -1,0 +1,215 @@
+"""From a request to an order: understand, find, match, rank. What :class:`~engine.engine.Engine` answers is written from
+what comes out here.
+
+In: the indexes of a snapshot and requests. Out: :class:`Plan`, then the match set and its :class:`~engine.rank.Ranking`,
+both in rows. A straight line through the stages; each stage takes values and returns values, and none calls another.
+Thread-safe. Knows nothing of documents or of how an answer is written.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.encoder import CachingEncoder, Encoder, open_encoder
+from engine.encoder.words import whole_words
+from engine.fit import Evidence, Fitting
+from engine.index.codes import CodeIndex
+from engine.index.faiss_index import FaissVectors
+from engine.index.filters import join_filters, parse_filter
+from engine.index.lexical import LexicalIndex
+from engine.index.snapshot import Snapshot
+from engine.index.table import Table
+from engine.index.values import ValuesIndex
+from engine.index.vectors import Neighbours
+from engine.index.vocabulary import VocabularyIndex
+from engine.lexicon import Lexicon
+from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
+from engine.outcome import outcome
+from engine.query import Knowledge, ParsedQuery, parse_query
+from engine.rank import Ranking, rank
+from engine.retrieve import Candidates, restrict, retrieve_dense, retrieve_lexical
+from engine.schema import SearchRequest
+from engine.settings import Settings
+
+__all__ = ["Pipeline", "Plan", "Vectors"]
+
+_CACHED_QUERIES = 10_000
+
+Vectors = Mapping[str, NDArray[np.float32] | Exception]
+"""Text → its vector, or why it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request understood: what is searched, what the filters leave (``None``: all) and the weight of meaning."""
+
+    request: SearchRequest
+    query: ParsedQuery
+    filter_by: str
+    allowed: NDArray[np.bool_] | None
+    alpha: float
+
+
+class Pipeline:
+    """The indexes of one open snapshot, and the stages of a search over them."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
+        folder, n = snapshot.path, snapshot.manifest.products
+        self.settings = settings
+        self.table = Table(folder / "table", n, settings.exchange_rates)
+        self.vectors = FaissVectors(folder / "vectors", threads=settings.threads)
+        self._products = n
+        self._lexical = LexicalIndex(folder / "lexical", n)
+        codes = CodeIndex(folder / "codes")
+        self._known = Knowledge(
+            codes=codes,
+            lexical=self._lexical,
+            values=ValuesIndex(folder / "values"),
+            vocabulary=VocabularyIndex(folder / "vocabulary"),
+            lexicon=Lexicon.open(folder / "lexicon"),
+            currencies=self.table.currencies,
+            semantic_languages=settings.semantic_languages,
+            english=whole_words(folder / "encoder"),
+        )
+        self._fitting = Fitting(self.table)
+        self._calibration = Calibration(*settings.calibration)
+        encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
+        self.encoder: Encoder = CachingEncoder(encoder, _CACHED_QUERIES)
+        self._min_similarity = settings.min_similarity or float(snapshot.manifest.report.get("similarity", 0.0))
+
+    def tuned(self, settings: Settings) -> Pipeline:
+        """Return a pipeline over the same open indexes with other search settings."""
+        other = copy.copy(self)
+        other.settings = settings
+        return other
+
+    def understood(self, q: str) -> ParsedQuery:
+        """Return a query taken apart."""
+        return parse_query(q, self._known)
+
+    def plan(self, request: SearchRequest) -> Plan:
+        """Understand a request as far as that goes without its vector."""
+        query = parse_query(request.q, self._known, request.understand, request.correct)
+        filter_by = join_filters(request.filter_by, *query.filters)
+        return Plan(request, query, filter_by, self._allowed(query, filter_by), self._alpha(query, request.alpha))
+
+    def placed(self, plans: Sequence[Plan | Exception]) -> tuple[Vectors, Mapping[str, Neighbours]]:
+        """Return the vectors of the plans' texts and what is nearest to each, encoded together and searched together."""
+        meant = [plan.query.meant for plan in plans if isinstance(plan, Plan) and plan.alpha > 0]
+        vectors = self._encoded(meant)
+        return vectors, self._nearest(meant, vectors)
+
+    def _encoded(self, texts: Sequence[str]) -> Vectors:
+        """Return the vector of each text, all in one batch; should that fail, one by one, to find whose fault it is."""
+        if len(texts) > 1 and not isinstance(rows := outcome(self.encoder.encode_queries, texts), Exception):
+            return dict(zip(texts, rows, strict=True))
+        return {text: outcome(lambda text: self.encoder.encode_queries([text])[0], text) for text in texts}
+
+    def _nearest(
+        self, texts: Sequence[str], vectors: Vectors
+    ) -> dict[str, Neighbours]:
+        """Return the products nearest in meaning to each text, all in one search; a text left out is searched alone."""
+        known = {text: vector for text in texts if not isinstance(vector := vectors[text], Exception)}
+        if not known:
+            return {}
+        found = outcome(self.vectors.search_many, np.stack(list(known.values())), self.settings.depth)
+        return {} if isinstance(found, Exception) else dict(zip(known, found, strict=True))
+
+    def ranked(
+        self,
+        plan: Plan,
+        vectors: Vectors,
+        near: Mapping[str, Neighbours],
+        most: int,
+    ) -> tuple[MatchSet, Ranking]:
+        """Return the match set and its order, or its best ``most`` where that is not 0."""
+        query, allowed, alpha = plan.query, plan.allowed, plan.alpha
+        vector = vectors[query.meant] if alpha > 0 else None
+        if isinstance(vector, Exception):
+            raise vector
+        nearest = near.get(query.meant) if vector is not None else None
+        if nearest is None:
+            nearest = retrieve_dense(vector, self.vectors, self.settings.depth, None)
+        everywhere = Candidates(retrieve_lexical(query, self._lexical), nearest, self._coded(query))
+        dense = nearest if allowed is None else retrieve_dense(vector, self.vectors, self.settings.depth, allowed)
+        candidates = restrict(everywhere, dense, allowed)
+        evidence = self._fitting.weigh(query)
+        found = self._match(query, everywhere, dense, evidence, allowed, vector is not None)
+        gain = self._fitting.gain(query, evidence, found.rows)
+        feedback = 0.0 if query.codes else self.settings.feedback
+        ranking = rank(candidates, found, alpha, vector, self.vectors, gain, feedback, most)
+        return found, ranking
+
+    def signals(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return nearness, coverage, agrees, differs and other of ``rows`` int64 ``(m,)``, float32 ``(m, 5)``."""
+        query = self.understood(q)
+        evidence = self._fitting.weigh(query)
+        coverage = retrieve_lexical(query, self._lexical).coverage[rows] if query.words else np.ones(len(rows), np.float32)
+        near = np.float32(SPOKEN) * coverage
+        if query.meant and query.words and not query.only_codes:
+            vector = self.encoder.encode_queries([query.meant])[0]
+            near = nearness(self.vectors.scores(vector, rows), self._min_similarity)
+        near = np.where(np.isin(rows, self._coded(query)), np.float32(1), near)
+        return np.stack([near, coverage, evidence.agrees[rows], evidence.differs[rows], evidence.other[rows]], axis=1)
+
+    def order(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of ``rows`` that share words or meaning with ``q``, best first, limits and exclusions left aside."""
+        allowed = np.zeros(self._products, bool)
+        allowed[rows] = True
+        every = self.tuned(self.settings.model_copy(update={"min_relevance": 0.0, "tail_relevance": 0.0}))
+        plan = replace(every.plan(SearchRequest(q=q)), allowed=allowed)
+        return every.ranked(plan, *every.placed([plan]), 0)[1].rows
+
+    def _allowed(self, query: ParsedQuery, filter_by: str) -> NDArray[np.bool_] | None:
+        """Return the mask of rows that filters and exclusions leave, or ``None`` for all."""
+        tree = parse_filter(filter_by)
+        allowed = None if tree is None else self.table.allow(tree)
+        for group in (group for groups in query.exclusions for group in groups):
+            keep = ~self._lexical.affirming(group)
+            allowed = keep if allowed is None else allowed & keep
+        return allowed
+
+    def _alpha(self, query: ParsedQuery, asked: float | None) -> float:
+        """Return the weight of meaning: none for a bare code or a language the model does not know."""
+        if not query.words or query.only_codes or not query.meant:
+            return 0.0
+        return self.settings.alpha if asked is None else asked
+
+    def _coded(self, query: ParsedQuery) -> NDArray[np.int64]:
+        """Return the rows that bear a code of the query, in the order of the query."""
+        rows = dict.fromkeys(
+            r for c in query.codes for r in c.rows if self._fitting.may_bear(query, c, r)
+        )
+        return np.array(list(rows), np.int64)
+
+    def _match(
+        self,
+        query: ParsedQuery,
+        everywhere: Candidates,
+        dense: Neighbours,
+        evidence: Evidence,
+        allowed: NDArray[np.bool_] | None,
+        meant: bool,
+    ) -> MatchSet:
+        """Return the match set; without words everything allowed matches."""
+        if not query.words:
+            mask = np.ones(self._products, bool) if allowed is None else allowed
+            whole = mask.astype(np.float32)
+            return MatchSet(np.flatnonzero(mask), mask, whole, whole, 1.0, complete=True)
+        return match(
+            everywhere,
+            dense,
+            evidence,
+            allowed,
+            self._calibration,
+            threshold=min(self.settings.tail_relevance, self.settings.min_relevance),
+            suitable=0.0 if query.vague else self.settings.min_relevance,
+            background=self._min_similarity,
+            depth=self.settings.depth,
+            meant=meant,
+        )
