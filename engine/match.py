@@ -44,6 +44,11 @@ class Calibration:
     differs: float = -3.00
     other: float = -1.41
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weights in the order of the setting ``calibration``."""
+        return (self.bias, self.meaning, self.words, self.agrees, self.differs, self.other)
+
     def probability(
         self, nearness: NDArray[np.float32], coverage: NDArray[np.float32], evidence: Evidence
     ) -> NDArray[np.float32]:

@@ -86,6 +86,7 @@ class Pipeline:
         """Return a pipeline over the same open indexes with other search settings."""
         other = copy.copy(self)
         other.settings = settings
+        other._calibration = Calibration(*settings.calibration)
         return other
 
     def understood(self, q: str) -> ParsedQuery:

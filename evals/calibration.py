@@ -21,15 +21,19 @@ from engine.errors import EvaluationError
 from engine.fit import Evidence
 from engine.match import Calibration
 from evals.evalsets import Qrels
+from evals.measures import MIN_REL
 
 __all__ = [
     "Judged",
     "MatchReport",
+    "SuitableReport",
     "auroc",
     "fit_calibration",
     "judged_signals",
     "probabilities",
+    "reliability",
     "score_matching",
+    "score_suitable",
 ]
 
 _BINS = 10
@@ -38,10 +42,14 @@ _STEPS = 50
 
 
 class Signaller(Protocol):
-    """What an engine says of products, found or not."""
+    """What an engine says of products, found or not, and of the likeliest of all."""
 
     def signals(self, q: str, product_ids: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 ``(n, 5)``."""
+        ...
+
+    def best_relevance(self, q: str) -> float:
+        """Return the probability of the likeliest product."""
         ...
 
 
@@ -79,6 +87,43 @@ class MatchReport:
         """Return the report as plain JSON values."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: round(v, 4) if isinstance(v, float) else v for name, v in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SuitableReport:
+    """Of ``served`` queries that the shop has something for, ``wrongly_refused`` are told it has nothing suitable; of
+    ``missing`` ones it has nothing for, ``rightly_refused`` are. ``auroc`` is how well the two are told apart."""
+
+    auroc: float
+    served: int
+    wrongly_refused: int
+    missing: int
+    rightly_refused: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return values | {"auroc": round(self.auroc, 4)}
+
+
+def score_suitable(
+    engine: Signaller,
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    limit: float,
+    min_rel: int = MIN_REL,
+    hopeless: Sequence[str] = (),
+) -> SuitableReport:
+    """Return how well the likeliest product's probability tells needs the shop can meet from those it cannot.
+
+    Served are queries with a product rated ``min_rel`` or more, missing those with none rated 1 or more, and ``hopeless``.
+    """
+    best = {qid: engine.best_relevance(text) for qid, text in queries.items() if qid in qrels}
+    served = [p for qid, p in best.items() if any(r >= min_rel for r in qrels[qid].values())]
+    missing = [p for qid, p in best.items() if not any(r >= 1 for r in qrels[qid].values())]
+    missing += [engine.best_relevance(q) for q in hopeless]
+    refused = (sum(p < limit for p in served), sum(p < limit for p in missing))
+    return SuitableReport(auroc(served, missing), len(served), refused[0], len(missing), refused[1])
 
 
 def judged_signals(
@@ -137,19 +182,29 @@ def score_matching(calibration: Calibration, judged: Judged, threshold: float) -
     hit = float(w[found & y].sum())
     precision = hit / float(w[found].sum()) if found.any() else 0.0
     recall = hit / float(w[y].sum()) if y.any() else 0.0
-    bins = np.minimum((p * _BINS).astype(int), _BINS - 1)
-    inside = [bins == b for b in range(_BINS) if (bins == b).any()]
-    gaps = [float(w[m].sum()) * abs(float(np.average(p[m], weights=w[m]) - np.average(y[m], weights=w[m]))) for m in inside]
+    gaps = [share * abs(said - true) for said, true, share in reliability(calibration, judged)]
     return MatchReport(
         threshold=threshold,
         accuracy=float(np.average(found == y, weights=w)),
         precision=precision,
         recall=recall,
         f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
-        error=sum(gaps) / float(w.sum()),
+        error=sum(gaps),
         auroc=auroc(p[y], p[~y]),
         pairs=len(y),
     )
+
+
+def reliability(calibration: Calibration, judged: Judged) -> list[tuple[float, float, float]]:
+    """Return, for each tenth of the probabilities with a pair in it, the mean probability said, the share that is relevant,
+    and the share of all pairs."""
+    p, y, w = probabilities(calibration, judged.signals), judged.relevant, judged.weights
+    bins = np.minimum((p * _BINS).astype(int), _BINS - 1)
+    inside = [bins == b for b in range(_BINS) if (bins == b).any()]
+    return [
+        (float(np.average(p[m], weights=w[m])), float(np.average(y[m], weights=w[m])), float(w[m].sum() / w.sum()))
+        for m in inside
+    ]
 
 
 def auroc(positive: Sequence[float] | NDArray[np.float32], negative: Sequence[float] | NDArray[np.float32]) -> float:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli import doctor, evaluate, index, judge, search, store, tune
+from api.cli import doctor, evaluate, index, judge, report, search, store, tune
 from engine.errors import DaogouError
 
 __all__ = ["EXIT_CODES", "app", "main"]
@@ -53,7 +53,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (index, search, evaluate, judge, tune, store, doctor):
+for module in (index, search, evaluate, report, judge, tune, store, doctor):
     module.register(app)
 
 

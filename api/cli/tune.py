@@ -18,6 +18,8 @@ from engine.settings import load_settings
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from evals.calibration import Judged
+    from evals.evalsets import EvalSet
 
 __all__ = ["register"]
 
@@ -77,58 +79,59 @@ def _calibrate(
     unsuitable: Annotated[
         Path | None, typer.Option(help="Queries, one a line, that the shop has nothing suitable for.")
     ] = None,
+    from_data: Annotated[
+        Path | None, typer.Option(help="Fit to these judgements, of another catalogue, and measure that on --data.")
+    ] = None,
+    from_store: Annotated[Path | None, typer.Option(help="Folder of the other catalogue's snapshots.")] = None,
     out: _Out = None,
     as_json: _Json = False,
 ) -> None:
     """Measure how well the probabilities of hits hold, and fit them to these judgements."""
     from engine.match import Calibration
-    from evals.calibration import auroc, fit_calibration, judged_signals, score_matching
-    from evals.evalsets import load_evalset
+    from evals.calibration import fit_calibration, score_matching, score_suitable
+    from evals.lines import numbered_lines
     from evals.tune import toml_of
 
-    evalset = load_evalset(data, queries)
-    qrels = evalset.view(view).qrels
-    engine = _open(store)
-    known = frozenset(p.id for p in engine.products())
-    judged = judged_signals(engine, evalset.queries, qrels, min_rel, known)
-    threshold = engine.settings.tail_relevance
-    now = score_matching(Calibration(*engine.settings.calibration), judged, threshold)
+    engine, evalset, judged = _judged(store, data, queries, view, min_rel)
     fitted = fit_calibration(judged)
-    weights = [getattr(fitted, name) for name in fitted.__dataclass_fields__]
-    best = {q: engine.best_relevance(text) for q, text in evalset.queries.items() if q in qrels}
-    served = [p for q, p in best.items() if any(r >= min_rel for r in qrels[q].values())]
-    missing = [p for q, p in best.items() if not any(r >= 1 for r in qrels[q].values())]
-    if unsuitable:
-        missing += [engine.best_relevance(q) for q in _lines(unsuitable)]
+    weights = list(fitted.weights)
+    used = Calibration(*engine.settings.calibration)
+    if from_data:
+        used = fit_calibration(_judged(from_store or store, from_data, None, "", min_rel)[2])
+    now = score_matching(used, judged, engine.settings.tail_relevance)
+    hopeless = [text.strip() for _, text in numbered_lines(unsuitable)] if unsuitable else []
+    carried = engine.tuned(calibration=used.weights) if from_data else engine
     limit = engine.settings.min_relevance
-    suitable = {
-        "auroc": round(auroc(served, missing), 4),
-        "served": len(served),
-        "wrongly_refused": sum(p < limit for p in served),
-        "missing": len(missing),
-        "rightly_refused": sum(p < limit for p in missing),
-    }
+    suitable = score_suitable(carried, evalset.queries, evalset.view(view).qrels, limit, min_rel, hopeless)
     if as_json:
-        typer.echo(json.dumps({"matching": now.to_dict(), "nothing_suitable": suitable, "fitted": weights}))
+        values = {"matching": now.to_dict(), "nothing_suitable": suitable.to_dict(), "fitted": weights}
+        typer.echo(json.dumps(values))
     else:
         typer.echo(
-            f"{now.pairs} judged pairs, threshold {threshold:g}: accuracy {now.accuracy:.3f}, precision {now.precision:.3f}, "
+            f"{now.pairs} judged pairs, threshold {now.threshold:g}: accuracy {now.accuracy:.3f}, precision {now.precision:.3f}, "
             f"recall {now.recall:.3f}, F1 {now.f1:.3f}, calibration error {now.error:.3f}, AUROC {now.auroc:.3f}."
         )
         typer.echo(
-            f"Nothing suitable: AUROC {suitable['auroc']:.3f}; of {len(served)} queries the shop can serve "
-            f"{suitable['wrongly_refused']} are refused, of {len(missing)} it cannot {suitable['rightly_refused']} are."
+            f"Nothing suitable: AUROC {suitable.auroc:.3f}; of {suitable.served} queries the shop can serve "
+            f"{suitable.wrongly_refused} are refused, of {suitable.missing} it cannot {suitable.rightly_refused} are."
         )
+        if from_data:
+            typer.echo(f"Measured with what was fitted to {from_data}, which has not seen these judgements.")
         typer.echo("Fitted to these judgements:\n" + toml_of({"calibration": weights}))
     if out:
         _write(out, toml_of({"calibration": weights}))
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be read: {error.strerror}.") from error
+def _judged(
+    store: Path | None, data: Path, queries: Path | None, view: str, min_rel: int
+) -> tuple[Engine, EvalSet, Judged]:
+    from evals.calibration import judged_signals
+    from evals.evalsets import load_evalset
+
+    evalset = load_evalset(data, queries)
+    engine = _open(store)
+    known = frozenset(p.id for p in engine.products())
+    return engine, evalset, judged_signals(engine, evalset.queries, evalset.view(view).qrels, min_rel, known)
 
 
 def _write(path: Path, text: str) -> None:
