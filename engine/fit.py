@@ -42,6 +42,10 @@ class Evidence:
     traits: int
     kinds: bool = True
 
+    def of(self, rows: NDArray[np.int64]) -> Evidence:
+        """Return what ``rows`` int64 ``(m,)`` say."""
+        return Evidence(self.agrees[rows], self.differs[rows], self.other[rows], self.traits, self.kinds)
+
 
 class Fitting:
     """Knows which products are accessories, and how to test a trait. Thread-safe: nothing on it changes."""

@@ -23,6 +23,7 @@ __all__ = ["SPOKEN", "Calibration", "MatchSet", "background_threshold", "match",
 
 BACKGROUND_QUANTILE = 0.975
 _CODE = 0.99
+_PAGE = 10
 SPOKEN = 0.6
 """How near in meaning all the words of a query count where its meaning is not known."""
 
@@ -108,6 +109,7 @@ def match(
     calibration: Calibration,
     *,
     threshold: float,
+    fill: float,
     suitable: float,
     background: float,
     depth: int,
@@ -115,6 +117,7 @@ def match(
 ) -> MatchSet:
     """Return what counts as found: every product allowed that reaches ``threshold``, once any product of the shop,
     allowed or not, reaches ``suitable``, traits it contradicts forgiven: a shop without red ones still has air fryers.
+    Where fewer than ten of the shop do, the ten likeliest count that reach ``fill``, so that a first page is seldom bare.
 
     ``everywhere`` are the candidates without any filter, ``within`` the nearest of those allowed. A product that is
     among neither counts as no nearer than chance, so that a filter, which brings others among them, never takes a
@@ -123,13 +126,19 @@ def match(
     coverage = everywhere.lexical.coverage
     near = np.zeros(len(coverage), np.float32) if meant else np.float32(SPOKEN) * coverage
     some = coverage > 0
-    for found in (everywhere.dense, within):
-        near[found.rows] = nearness(found.scores, background)
-        some[found.rows] = True
     some[everywhere.codes] = True
+    near[everywhere.dense.rows] = nearness(everywhere.dense.scores, background)
+    some[everywhere.dense.rows] = True
     relevance = calibration.probability(near, coverage, evidence)
     relevance[everywhere.codes] = np.maximum(relevance[everywhere.codes], _CODE)
     relevance[~some] = 0
+    threshold = _ending(relevance, threshold, fill)  # before a filter brings others near, so that it is the same with any
+    if within is not everywhere.dense:
+        rows = within.rows
+        near[rows] = nearness(within.scores, background)
+        some[rows] = True
+        closer = calibration.probability(near[rows], coverage[rows], evidence.of(rows))
+        relevance[rows] = np.maximum(relevance[rows], closer)
     best = _likeliest(calibration, near, coverage, evidence, relevance, some)
     if best < suitable:
         return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, near, best, complete=True)
@@ -143,6 +152,14 @@ def match(
         maybe = ~mask & (calibration.odds(beyond, coverage, evidence) >= np.float32(needed))
         complete = not bool((maybe if allowed is None else maybe & allowed).any())
     return MatchSet(np.flatnonzero(mask), mask, relevance, near, best, complete)
+
+
+def _ending(relevance: NDArray[np.float32], threshold: float, fill: float) -> float:
+    """Return where the list ends: at ``threshold``, or lower down to ``fill`` where that leaves fewer than a page."""
+    if len(relevance) <= _PAGE:
+        return min(threshold, fill)
+    tenth = float(np.partition(relevance, len(relevance) - _PAGE)[len(relevance) - _PAGE])
+    return max(min(threshold, tenth), min(threshold, fill))
 
 
 def _likeliest(

@@ -209,6 +209,7 @@ class Pipeline:
             allowed,
             self._calibration,
             threshold=min(self.settings.tail_relevance, self.settings.min_relevance),
+            fill=self.settings.fill_relevance,
             suitable=0.0 if query.vague else self.settings.min_relevance,
             background=self._min_similarity,
             depth=self.settings.depth,

@@ -48,12 +48,15 @@ class Settings(BaseSettings):
     semantic_languages: list[str] = Field(
         ["en"], description="Languages the model understands; queries in others are searched by words alone."
     )
-    feedback: float = Field(0.3, ge=0, le=0.9, description="How far the query moves towards its best products.")
+    feedback: float = Field(0.2, ge=0, le=0.9, description="How far the query moves towards its best products.")
     min_relevance: float = Field(
         0.2, ge=0, le=1, description="Probability of being relevant below which, for every product, nothing is suitable."
     )
     tail_relevance: float = Field(
-        0.05, ge=0, le=1, description="Probability of being relevant at which the list of a suitable search ends."
+        0.15, ge=0, le=1, description="Probability of being relevant at which the list of a suitable search ends."
+    )
+    fill_relevance: float = Field(
+        0.02, ge=0, le=1, description="Probability down to which the ten likeliest products fill a list that would be shorter."
     )
     calibration: list[float] = Field(
         [], description="Weights of relevance: bias, meaning, words, agrees, differs, other; empty is what comes along."

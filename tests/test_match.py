@@ -18,7 +18,7 @@ from engine.retrieve import Candidates
 from evals.calibration import Judged, auroc, fit_calibration, probabilities, score_matching
 
 N = 40
-LIMITS = {"threshold": 0.1, "suitable": 0.3, "background": 0.3, "depth": 8, "meant": True}
+LIMITS = {"threshold": 0.1, "fill": 0.02, "suitable": 0.3, "background": 0.3, "depth": 8, "meant": True}
 
 
 def planted(n: int = 3000, seed: int = 0) -> Judged:
@@ -98,8 +98,23 @@ def test_the_set_is_empty_only_where_nothing_is_likely(seed: int) -> None:
         assert len(found.rows)
     assert set(found.rows) == set(np.flatnonzero(found.mask))
     if len(found.rows):
-        assert found.relevance[found.rows].min() >= np.float32(LIMITS["threshold"])
+        assert found.relevance[found.rows].min() >= np.float32(LIMITS["fill"])
 
 
 def test_nearness_counts_from_chance() -> None:
     assert nearness(np.array([0.1, 0.3, 0.65, 1.0], np.float32), 0.3).tolist() == pytest.approx([0, 0, 0.5, 1])
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.1, 0.5, 0.9, 0.99]), st.sampled_from([0.0, 0.02, 0.1]))
+def test_a_short_list_is_filled_with_the_likeliest_and_no_further(seed: int, threshold: float, fill: float) -> None:
+    everywhere, _, evidence = made(seed)
+    limits = LIMITS | {"threshold": threshold, "fill": fill, "suitable": 0.0}
+    found = match(everywhere, everywhere.dense, evidence, None, Calibration(), **limits)  # type: ignore[arg-type]
+    p = found.relevance
+    some = (everywhere.lexical.coverage > 0) | np.isin(np.arange(N), everywhere.dense.rows)
+    assert found.mask[some & (p >= threshold)].all()
+    assert not found.mask[p < fill].any()
+    tenth = np.sort(p)[-10]
+    strict = some & (p >= threshold)
+    expected = strict if strict.sum() >= 10 else some & (p >= max(tenth, fill))
+    assert np.array_equal(found.mask, expected)
