@@ -31,7 +31,7 @@ from engine.lexicon import Lexicon
 from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
 from engine.outcome import outcome
 from engine.query import Knowledge, ParsedQuery, parse_query
-from engine.rank import Ranking, rank
+from engine.rank import APART, Ranking, apart, rank
 from engine.retrieve import Candidates, restrict, retrieve_dense, retrieve_lexical
 from engine.schema import SearchRequest
 from engine.settings import Settings
@@ -76,6 +76,7 @@ class Pipeline:
             semantic_languages=settings.semantic_languages,
             english=whole_words(folder / "encoder"),
         )
+        self._groups = self.table.groups()
         self._fitting = Fitting(self.table)
         self._calibration = Calibration(*settings.calibration)
         encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
@@ -143,8 +144,11 @@ class Pipeline:
         found = self._match(query, everywhere, dense, evidence, allowed, vector is not None)
         gain = self._fitting.gain(query, evidence, found.rows)
         feedback = 0.0 if query.codes else self.settings.feedback
+        held_back = self.settings.near_duplicates
+        if held_back and most:
+            most = max(most, APART)
         ranking = rank(candidates, found, alpha, vector, self.vectors, gain, feedback, most)
-        return found, ranking
+        return found, apart(ranking, self.vectors, self._groups, held_back) if held_back else ranking
 
     def signals(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return nearness, coverage, agrees, differs and other of ``rows`` int64 ``(m,)``, float32 ``(m, 5)``."""

@@ -16,9 +16,12 @@ from engine.index.vectors import VectorIndex
 from engine.match import MatchSet
 from engine.retrieve import Candidates, feedback_vector
 
-__all__ = ["Ranking", "rank", "sort_rows"]
+__all__ = ["APART", "Ranking", "apart", "rank", "sort_rows"]
 
 _FEEDBACK_PRODUCTS = 3
+APART = 100
+"""Near duplicates are held back among the first of this many, whichever page is asked for."""
+_DUPLICATE = 0.95
 _NORMALISED = 200
 """Scores are scaled between the best and the 200th, as deep as anyone looks."""
 
@@ -70,6 +73,37 @@ def rank(
     return Ranking(rows[order], fused[order], lexical[order], semantic[order], code[order])
 
 
+def apart(
+    ranking: Ranking, index: VectorIndex, groups: NDArray[np.int32], held_back: float
+) -> Ranking:
+    """Return the first hundred of a ranking with near duplicates of better hits held back by ``held_back``.
+
+    A near duplicate has a cosine of 0.95 or more with a hit before it, or its group: ``groups`` int32 ``(n,)`` of every
+    row, -1 for none. Greedy, as in maximal marginal relevance (Carbonell and Goldstein, *The Use of MMR*, SIGIR 1998), with
+    a step instead of the cosine: products of one kind are alike without being the same. No hit is lost.
+    """
+    rows = ranking.rows[:APART]
+    vectors = index.vectors(rows)
+    same = vectors @ vectors.T >= _DUPLICATE
+    group = groups[rows]
+    same |= (group[:, None] == group) & (group >= 0)[:, None]
+    scores = ranking.fused[:APART].astype(np.float64)
+    order: list[int] = []
+    waiting = np.ones(len(rows), bool)
+    held = np.zeros(len(rows), bool)
+    for _ in range(len(rows)):
+        best = int(np.argmax(np.where(waiting, scores - held_back * held, -np.inf)))
+        order.append(best)
+        waiting[best] = False
+        held |= same[best]
+    places = np.concatenate([np.array(order, np.int64), np.arange(len(rows), len(ranking.rows))])
+    return _taken(ranking, places)
+
+
+def _taken(ranking: Ranking, places: NDArray[np.int64]) -> Ranking:
+    return Ranking(*(getattr(ranking, name)[places] for name in ("rows", "fused", "lexical", "semantic", "code")))
+
+
 def _best(rows: NDArray[np.int64], fused: NDArray[np.float32], most: int) -> NDArray[np.int64]:
     """Return the places of the best ``most`` by score, ties by row; of all where it is 0."""
     if not most or len(rows) <= 2 * most:
@@ -118,4 +152,4 @@ def sort_rows(ranking: Ranking, keys: list[NDArray[np.float64]], descending: boo
         has = ~np.isnan(numbers)
         group[has], value[has] = unit, numbers[has]
     order = np.lexsort((order, -value if descending else value, group))
-    return Ranking(*(getattr(ranking, name)[order] for name in ("rows", "fused", "lexical", "semantic", "code")))
+    return _taken(ranking, order)

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         ["en"], description="Languages the model understands; queries in others are searched by words alone."
     )
     feedback: float = Field(0.2, ge=0, le=0.9, description="How far the query moves towards its best products.")
+    near_duplicates: float = Field(
+        0.0, ge=0, le=1, description="How much score a near duplicate of a better hit loses; 0 is none."
+    )
     min_relevance: float = Field(
         0.2, ge=0, le=1, description="Probability of being relevant below which, for every product, nothing is suitable."
     )

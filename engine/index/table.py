@@ -295,6 +295,13 @@ class Table:
             prices[column.rows] = column.numbers
         return prices
 
+    def groups(self) -> NDArray[np.int32]:
+        """Return a number for the ``item_group_id`` of each row, int32 ``(n,)``, -1 where there is none."""
+        groups = np.full(self.n, -1, np.int32)
+        for column in self.fields.get("item_group_id", ()):
+            groups[column.rows] = column.codes
+        return groups
+
     def sort_keys(self, name: str, rows: NDArray[np.int64], position: int = 0) -> list[NDArray[np.float64]]:
         """Return sort keys of a number field for ``rows``, the most common unit first, NaN where missing.
 
