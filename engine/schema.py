@@ -300,7 +300,7 @@ class Suggestion(_Wire):
     """One completion. ``kind`` says what it is; ``spans`` mark the typed part in ``text``."""
 
     text: str
-    kind: Literal["category", "brand", "product", "phrase"]
+    kind: Literal["category", "query", "brand", "product", "phrase"]
     spans: list[tuple[int, int]] = []
 
 

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
         ["en"], description="Languages the model understands; queries in others are searched by words alone."
     )
     feedback: float = Field(0.2, ge=0, le=0.9, description="How far the query moves towards its best products.")
+    query_log: str = Field("", description="Search log (UBI) whose common searches are suggested; read by `daogou index`.")
+    min_query_users: int = Field(20, ge=5, description="Different users who must have made a search before it is suggested.")
     near_duplicates: float = Field(
         0.0, ge=0, le=1, description="How much score a near duplicate of a better hit loses; 0 is none."
     )

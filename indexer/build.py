@@ -6,7 +6,7 @@ Same products, vectors and encoder give the same bytes. Knows nothing of feeds, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,13 @@ _MEASURED = 64
 _TIE = 1e-5
 
 
-def build_files(spool: Spool, folder: Path, advance: Callable[[int], None], lexicon: Lexicon) -> dict[str, Any]:
-    """Write documents, columns, words, codes, suggestions and content hashes, and return their counts."""
+def build_files(
+    spool: Spool, folder: Path, advance: Callable[[int], None], lexicon: Lexicon, asked: Mapping[str, int]
+) -> dict[str, Any]:
+    """Write documents, columns, words, codes, suggestions and content hashes, and return their counts.
+
+    ``asked`` are searches with their users; those whose words say nothing here are not suggested.
+    """
     documents, table, lexical, prefix = DocumentsBuilder(folder / "documents"), TableBuilder(), LexicalBuilder(), PrefixBuilder()
     values, vocabulary = ValuesBuilder(lexicon), VocabularyBuilder(lexicon)
     codes = []
@@ -54,6 +59,9 @@ def build_files(spool: Spool, folder: Path, advance: Callable[[int], None], lexi
         advance(1)
     for product in spool.products(spool.ids):
         values.hear(product)
+    for text, users in asked.items():
+        if _says_something(text, lexical, lexicon):
+            prefix.add_query(text, users)
     hashes = np.frombuffer(b"".join(spool.hashes[i] for i in spool.ids), np.uint8).reshape(len(spool.ids), 32)
     np.save(folder / "hashes.npy", hashes, allow_pickle=False)
     return {
@@ -66,6 +74,14 @@ def build_files(spool: Spool, folder: Path, advance: Callable[[int], None], lexi
         **vocabulary.save(folder / "vocabulary"),
         **lexicon.save(folder / "lexicon"),
     }
+
+
+def _says_something(text: str, lexical: LexicalBuilder, lexicon: Lexicon) -> bool:
+    """Return whether every word of a search is in the catalogue or names something in the lexicon."""
+    found = words(text)
+    named = {i for phrase in lexicon.find(text, found) for i in range(phrase.first, phrase.last)}
+    carrying = [(i, w) for i, w in enumerate(found) if not is_stop(w)]
+    return bool(carrying) and all(i in named or lexical.has(w) for i, w in carrying)
 
 
 def build_vectors(spool: Spool, vectors: NDArray[np.float16], encoder: Encoder, folder: Path) -> dict[str, Any]:

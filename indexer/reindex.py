@@ -23,7 +23,9 @@ from indexer.build import build_files, build_vectors, link_encoder
 from indexer.embed import embed_missing, open_encoders
 from indexer.feeds import open_feed
 from indexer.gate import check_counts, check_snapshot, check_vectors
+from indexer.logs import read_log
 from indexer.plan import make_plan
+from indexer.popular import Popular, popular_queries
 from indexer.publish import finish, list_files, new_id, prune, publish, writer_lock
 from indexer.spool import Spool, spool_feed
 from indexer.workplace import Workplace, open_previous, previous_count, workplace
@@ -63,6 +65,7 @@ class NullProgress:
 class IndexReport:
     """What a reindex did. ``snapshot`` equals ``previous`` when the feed changed nothing.
 
+    ``searches`` counts the searches of the log that are common enough to suggest, and the others by reason.
     ``rejects_file`` says line, id, reason and detail of every rejected row; it is empty when there is none.
     """
 
@@ -83,6 +86,7 @@ class IndexReport:
     encoder: str
     recall: float
     parity: dict[str, Any]
+    searches: dict[str, int]
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +114,7 @@ def reindex(
     started, store = time.monotonic(), Path(settings.store)
     with writer_lock(store), workplace(store, progress.note) as work:
         lexicon = Lexicon.own(*settings.lexicons)
+        popular = _popular(settings)
         glossing = None if "zh" in settings.semantic_languages else lexicon
         previous = open_previous(store, progress.note)
         facts, spool = _read(Path(feed), format, settings, work, progress, glossing)
@@ -123,7 +128,7 @@ def reindex(
         embed_missing(plan, spool, products, settings.batch_size, progress.advance, glossing)
 
         progress.start("Building", len(spool.ids), "products")
-        counts = build_files(spool, work.folder, progress.advance, lexicon)
+        counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts)
         measured = build_vectors(spool, plan.vectors, queries, work.folder)
         link_encoder(exported, work.folder)
         check_vectors(work.folder, measured["recall"])
@@ -157,6 +162,7 @@ def reindex(
         encoder=products.fingerprint,
         recall=measured["recall"],
         parity=_parity(card),
+        searches={"common": len(popular.texts), **popular.left_out} if settings.query_log else {},
         seconds=round(time.monotonic() - started, 2),
     )
 
@@ -170,6 +176,13 @@ def _read(
         spool = spool_feed(opened, work.spool, work.rejects, settings, progress.advance, glossing)
         # The mapping of formats without a header is complete only now.
         return {"format": opened.format, "encoding": opened.encoding, "mapping": dict(opened.mapping)}, spool
+
+
+def _popular(settings: Settings) -> Popular:
+    """Return the searches that may be suggested; none without a log."""
+    if not settings.query_log:
+        return Popular({}, {})
+    return popular_queries(read_log(Path(settings.query_log)), settings.min_query_users)
 
 
 def _export(spool: Spool, settings: Settings, progress: Progress, glossing: Lexicon | None) -> Path:

@@ -147,17 +147,22 @@ def _suite(
 
 
 def _convert(
-    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; quepid or opensearch.")],
-    source: Annotated[Path, typer.Argument(help="Folder as it is downloaded; the exported file of Quepid or OpenSearch.")],
+    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; quepid, opensearch; ubi.")],
+    source: Annotated[Path, typer.Argument(help="Folder as it is downloaded, file as it is exported, or UBI log.")],
     out: Annotated[Path, typer.Argument(help="Folder for queries.tsv, qrels.txt and, of a collection, feed.jsonl.")],
     locale: Annotated[str, typer.Option(help="Part of ESCI: us, es or jp.")] = "us",
     as_json: _Json = False,
 ) -> None:
-    """Turn a public test collection, or another tool's judgements, into an evaluation set."""
+    """Turn a public test collection, another tool's judgements or clicks of a search log into an evaluation set."""
     from evals.adapters import convert
+    from evals.clicks import click_judgements
     from evals.exchange import FORMATS, read_judgements
+    from indexer.logs import read_log
 
-    if kind in FORMATS:
+    if kind == "ubi":
+        found = click_judgements(read_log(source))
+        found.write(out)
+    elif kind in FORMATS:
         found = read_judgements(kind, source)
         found.write(out)
     else:

@@ -74,6 +74,7 @@ def _index(
     model: Annotated[str | None, typer.Option(help="sentence-transformers model, by name or path.")] = None,
     format: Annotated[str, typer.Option(help="Feed format, where it is not recognised.")] = "",
     currency: Annotated[str | None, typer.Option(help="Currency of prices that name none.")] = None,
+    query_log: Annotated[str | None, typer.Option(help="Search log (UBI) whose common searches are suggested.")] = None,
     allow_shrink: Annotated[bool, typer.Option(help="Accept a feed with far fewer products than before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option(help="Draw no progress.")] = False,
@@ -81,7 +82,7 @@ def _index(
     """Index a product feed and publish it; what has not changed is not embedded again."""
     from indexer.reindex import NullProgress, reindex
 
-    settings = load_settings(store=store, model=model, default_currency=currency)
+    settings = load_settings(store=store, model=model, default_currency=currency, query_log=query_log)
     console = Console(stderr=True, highlight=False)
     if quiet:
         report = reindex(feed, settings, format=format, allow_shrink=allow_shrink, progress=NullProgress())
@@ -106,6 +107,8 @@ def _show(report: IndexReport, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+    if report.searches:
+        console.print("Searches of the log: " + ", ".join(f"{n} {name}" for name, n in report.searches.items()) + ".", markup=False)
     if report.snapshot == report.previous:
         console.print(f"Nothing changed: {report.snapshot} keeps serving. {report.seconds:.1f} s.", markup=False)
     else:

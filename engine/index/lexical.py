@@ -73,6 +73,10 @@ class LexicalBuilder:
             lengths.append(len(found))
         self._lengths.append(lengths)
 
+    def has(self, word: Word) -> bool:
+        """Return whether any product added has the word, in any form that is the whole word."""
+        return any(t.cover == 1.0 and t.text in self._ids for t in terms([word]))
+
     def save(self, folder: Path) -> dict[str, int]:
         """Write the index into ``folder`` and return its counts."""
         folder.mkdir(parents=True, exist_ok=True)

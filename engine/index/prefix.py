@@ -1,8 +1,8 @@
-"""Suggestions: what the typed beginning may go on to, from the catalogue alone.
+"""Suggestions: what the typed beginning may go on to, from the catalogue and from what many shoppers asked.
 
-Categories, brands, phrases that titles share, and product titles, each found by the beginning of any of its words
+Categories, searches, brands, phrases that titles share, and product titles, each found by the beginning of any of its words
 (any character in Chinese); Chinese ones but titles also by their pinyin and its initials (``lyej`` for ``蓝牙耳机``).
-Where nothing begins as typed, one slip is forgiven. No shopper's query is in it, so nothing personal can be.
+Where nothing begins as typed, one slip is forgiven. Which searches may be in it is for :mod:`indexer.popular` to say.
 
 On disk: ``prefix/keys.txt`` (folded, sorted, one a line), ``entries.npy`` int32 (entry of each key) and
 ``entries.jsonl`` (``[text, kind, weight]`` a line). Knows nothing of search.
@@ -26,7 +26,7 @@ from engine.schema import Product, Suggestion
 
 __all__ = ["PrefixBuilder", "PrefixIndex"]
 
-_BOOST = {"category": 1000.0, "brand": 300.0, "phrase": 30.0, "product": 0.0}
+_BOOST = {"category": 1000.0, "query": 500.0, "brand": 300.0, "phrase": 30.0, "product": 0.0}
 _KEYS_PER_ENTRY = 8
 _SCANNED = 20_000
 _SORTED = 64
@@ -56,6 +56,10 @@ class PrefixBuilder:
                 text = product.title[part[0].start : part[-1].end]
                 if not (is_stop(part[0]) or is_stop(part[-1]) or any(c in text for c in ",;()|/[]，。、（）")):
                     self._counts["phrase"][fold(text)[0]] += 1
+
+    def add_query(self, text: str, users: int) -> None:
+        """Add a search that ``users`` different people made."""
+        self._counts["query"][text] += users
 
     def save(self, folder: Path) -> dict[str, int]:
         """Write the suggestions into ``folder`` and return their count."""
@@ -107,7 +111,7 @@ class PrefixIndex:
         self._keys = text.split("\n") if text else []
         self._entries = np.load(folder / "entries.npy", allow_pickle=False)
         lines = (folder / "entries.jsonl").read_bytes()
-        self._texts: list[tuple[str, Literal["category", "brand", "product", "phrase"], float]] = [
+        self._texts: list[tuple[str, Literal["category", "query", "brand", "product", "phrase"], float]] = [
             tuple(orjson.loads(line)) for line in lines.split(b"\n") if line
         ]
         self._weights = np.array([weight for _, _, weight in self._texts], np.float64)

@@ -1,0 +1,71 @@
+"""Judgements from what shoppers clicked, freed of the pull of the first places.
+
+In: a :class:`~indexer.logs.SearchLog` with what each search showed. Out: :class:`~evals.adapters.Converted` queries and
+ratings. Clicks over expected clicks (Zhang and Jones, *Comparing Click Logs and Editorial Labels for Training Query
+Rewriting*, 2007): a product's clicks for a query, over the clicks that its places would have brought any product. 1 is as
+good as the usual product shown there. Pairs that were shown too seldom to expect a click of are left out and counted, so a
+rating of 0 means that shoppers passed by, not that they never saw it. Buying and putting into the basket count as a click.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from engine.errors import EvaluationError
+from engine.language import fold
+from evals.adapters import Converted
+from indexer.logs import SearchLog
+
+__all__ = ["LEAST_EXPECTED", "click_judgements"]
+
+LEAST_EXPECTED = 1.0
+"""Fewer expected clicks than this say nothing of a product that has none."""
+_GRADES = ((1.5, 3), (0.75, 2), (0.25, 1))
+_DEEPEST = 50
+_ACTS = frozenset({"click", "cart", "purchase"})
+
+
+def click_judgements(log: SearchLog, least_expected: float = LEAST_EXPECTED) -> Converted:
+    """Return queries with ratings 0 to 3: 3 from 1.5 times the clicks expected, 2 from 0.75, 1 from 0.25.
+
+    Raises:
+        EvaluationError: no search says what it showed, or none of it was clicked.
+    """
+    found = Converted()
+    clicked: defaultdict[str, set[str]] = defaultdict(set)
+    for action in log.actions:
+        if action.kind in _ACTS:
+            clicked[action.query_id].add(action.product)
+    shown = [query for query in log.queries if query.shown]
+    found.skipped["search that does not say what it showed"] += len(log.queries) - len(shown)
+    seen, clicks = Counter[int](), Counter[int]()
+    for query in shown:
+        for place, product in enumerate(query.shown[:_DEEPEST]):
+            seen[place] += 1
+            clicks[place] += product in clicked[query.query_id]
+    if not sum(clicks.values()):
+        raise EvaluationError(
+            "No product that a search showed was clicked. The log must name the products shown (query_response_object_ids) "
+            "by the ids that its clicks use."
+        )
+    rate = {place: clicks[place] / seen[place] for place in seen}
+    got: Counter[tuple[str, str]] = Counter()
+    expected: defaultdict[tuple[str, str], float] = defaultdict(float)
+    texts: dict[str, str] = {}
+    for query in shown:
+        key = " ".join(fold(query.text)[0].split())
+        texts.setdefault(key, query.text)
+        for place, product in enumerate(query.shown[:_DEEPEST]):
+            got[key, product] += product in clicked[query.query_id]
+            expected[key, product] += rate[place]
+    ids = {key: f"q{number}" for number, key in enumerate(texts, 1)}
+    found.queries = {ids[key]: text for key, text in texts.items()}
+    for (key, product), most in expected.items():
+        if most < least_expected:
+            found.skipped["product shown too seldom for a query"] += 1
+        elif len(product.split()) != 1:
+            found.skipped["product id with white space"] += 1
+        else:
+            ratio = got[key, product] / most
+            found.judge(ids[key], product, next((grade for least, grade in _GRADES if ratio >= least), 0))
+    return found
