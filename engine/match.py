@@ -156,10 +156,10 @@ def match(
 
 def _ending(relevance: NDArray[np.float32], threshold: float, fill: float) -> float:
     """Return where the list ends: at ``threshold``, or lower down to ``fill`` where that leaves fewer than a page."""
-    if len(relevance) <= _PAGE:
-        return min(threshold, fill)
-    tenth = float(np.partition(relevance, len(relevance) - _PAGE)[len(relevance) - _PAGE])
-    return max(min(threshold, tenth), min(threshold, fill))
+    if np.count_nonzero(relevance >= threshold) >= _PAGE:
+        return threshold
+    some = np.sort(relevance[relevance >= fill])[-_PAGE:]
+    return max(min(threshold, float(some[0]) if len(some) == _PAGE else fill), min(threshold, fill))
 
 
 def _likeliest(
