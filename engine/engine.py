@@ -142,6 +142,11 @@ class Engine:
         """
         return self._pipeline.signals(q, np.array(self._documents.rows_of(list(product_ids)), np.int64))
 
+    def features(self, q: str) -> tuple[list[str], NDArray[np.float32]]:
+        """Return the ids of the first hits, and what a ranker is given of them (:data:`engine.ranker.FEATURES`)."""
+        rows, given = self._pipeline.features(q)
+        return [self._documents.product(int(row)).id for row in rows], given
+
     def order(self, q: str, product_ids: Sequence[str]) -> list[str]:
         """Return these products alone in the order a search gives them, limits and exclusions left aside; those that share
         neither words nor meaning with ``q`` come last, by id.

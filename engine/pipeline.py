@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
 from engine.outcome import outcome
 from engine.query import Knowledge, ParsedQuery, parse_query
 from engine.rank import APART, Ranking, apart, rank
+from engine.ranker import Ranker, features
 from engine.retrieve import Candidates, restrict, retrieve_dense, retrieve_lexical
 from engine.schema import SearchRequest
 from engine.settings import Settings
@@ -77,6 +79,8 @@ class Pipeline:
             english=whole_words(folder / "encoder"),
         )
         self._groups = self.table.groups()
+        self._prices = self.table.prices()
+        self._ranker = Ranker(Path(settings.ranker)) if settings.ranker else None
         self._fitting = Fitting(self.table)
         self._calibration = Calibration(*settings.calibration)
         encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
@@ -145,9 +149,11 @@ class Pipeline:
         gain = self._fitting.gain(query, evidence, found.rows)
         feedback = 0.0 if query.codes else self.settings.feedback
         held_back = self.settings.near_duplicates
-        if held_back and most:
+        if most and (held_back or self._ranker):
             most = max(most, APART)
         ranking = rank(candidates, found, alpha, vector, self.vectors, gain, feedback, most)
+        if self._ranker:
+            ranking = self._ranker.reorder(ranking, features(query, ranking, found, evidence, self._prices))
         return found, apart(ranking, self.vectors, self._groups, held_back) if held_back else ranking
 
     def signals(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -161,6 +167,15 @@ class Pipeline:
             near = nearness(self.vectors.scores(vector, rows), self._min_similarity)
         near = np.where(np.isin(rows, self._coded(query)), np.float32(1), near)
         return np.stack([near, coverage, evidence.agrees[rows], evidence.differs[rows], evidence.other[rows]], axis=1)
+
+    def features(self, q: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the first hits, as rows, and what a ranker is given of them, no ranker having put them in order."""
+        plain = copy.copy(self)
+        plain._ranker = None
+        plan = plain.plan(SearchRequest(q=q))
+        found, ranking = plain.ranked(plan, *plain.placed([plan]), APART)
+        rows = ranking.rows[:APART]
+        return rows, features(plan.query, ranking, found, self._fitting.weigh(plan.query), self._prices)
 
     def order(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those of ``rows`` that share words or meaning with ``q``, best first, limits and exclusions left aside."""

@@ -16,7 +16,7 @@ from engine.index.vectors import VectorIndex
 from engine.match import MatchSet
 from engine.retrieve import Candidates, feedback_vector
 
-__all__ = ["APART", "Ranking", "apart", "rank", "sort_rows"]
+__all__ = ["APART", "Ranking", "apart", "rank", "sort_rows", "taken"]
 
 _FEEDBACK_PRODUCTS = 3
 APART = 100
@@ -97,10 +97,11 @@ def apart(
         waiting[best] = False
         held |= same[best]
     places = np.concatenate([np.array(order, np.int64), np.arange(len(rows), len(ranking.rows))])
-    return _taken(ranking, places)
+    return taken(ranking, places)
 
 
-def _taken(ranking: Ranking, places: NDArray[np.int64]) -> Ranking:
+def taken(ranking: Ranking, places: NDArray[np.int64]) -> Ranking:
+    """Return the hits at ``places``, in that order."""
     return Ranking(*(getattr(ranking, name)[places] for name in ("rows", "fused", "lexical", "semantic", "code")))
 
 
@@ -152,4 +153,4 @@ def sort_rows(ranking: Ranking, keys: list[NDArray[np.float64]], descending: boo
         has = ~np.isnan(numbers)
         group[has], value[has] = unit, numbers[has]
     order = np.lexsort((order, -value if descending else value, group))
-    return _taken(ranking, order)
+    return taken(ranking, order)

@@ -1,4 +1,4 @@
-"""``daogou tune`` and ``daogou calibrate``: a shop's own weights, from its judgements.
+"""``daogou tune``, ``calibrate`` and ``learn``: a shop's own weights and order, from its judgements.
 
 Prints settings for ``daogou.toml`` and what they are worth; writes them only where asked, and only where they hold.
 """
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("tune")(_tune)
     app.command("calibrate")(_calibrate)
+    app.command("learn")(_learn)
 
 
 def _tune(
@@ -120,6 +121,42 @@ def _calibrate(
         typer.echo("Fitted to these judgements:\n" + toml_of({"calibration": weights}))
     if out:
         _write(out, toml_of({"calibration": weights}))
+
+
+def _learn(
+    data: _Data = Path("examples/demo"),
+    store: _Store = None,
+    queries: _Queries = None,
+    view: _View = "",
+    folds: Annotated[int, typer.Option(help="Parts for cross-validation.", min=2, max=20)] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write the ranker to this folder, if its gain holds.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Learn the order of hits from a thousand judged queries or more (LambdaMART); refuse a gain that may be chance."""
+    from evals.evalsets import load_evalset
+    from evals.learn import learn, save_ranker
+
+    evalset = load_evalset(data, queries)
+    qrels = evalset.view(view).qrels
+    engine = _open(store)
+    with Progress(console=Console(stderr=True)) as bars:
+        task = bars.add_task("Learning", total=len(evalset.queries) + folds)
+        found = learn(engine, evalset.queries, qrels, folds=folds, advance=lambda n: bars.advance(task, n))
+    if out and found.kept:
+        save_ranker(found, out)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+        return
+    typer.echo(
+        f"nDCG@10 {found.before:.3f} now, {found.after:.3f} cross-validated over {found.gain.n} queries: "
+        f"{found.gain.mean:+.3f} ({found.gain.low:+.3f} to {found.gain.high:+.3f}), p = {found.p:.3f}."
+    )
+    most = sorted(found.weights.items(), key=lambda item: -item[1])[:5]
+    typer.echo("What decides: " + ", ".join(f"{name} {share:.0%}" for name, share in most) + ".")
+    if not found.kept:
+        typer.echo("The gain cannot be told from chance; the order stays.")
+    elif out:
+        typer.echo(f"Written to {out}. Set DAOGOU_RANKER={out} to use it.")
 
 
 def _judged(
