@@ -33,7 +33,8 @@ class Evidence:
     """What every product says to a query's traits, each float32 ``(n,)``.
 
     ``agrees`` and ``differs`` are the shares of the ``traits`` it has and contradicts; ``other`` is 1 for an accessory
-    where a device is wanted, and the other way round; ``kinds`` is false where that cannot be told.
+    where a device is wanted, and the other way round; ``kinds`` is false where that cannot be told. ``measured`` are the
+    characters of each measure with the mask ``(n,)`` of the products that have it, in whatever unit they say it.
     """
 
     agrees: NDArray[np.float32]
@@ -41,6 +42,7 @@ class Evidence:
     other: NDArray[np.float32]
     traits: int
     kinds: bool = True
+    measured: tuple[tuple[int, int, NDArray[np.bool_]], ...] = ()
 
     def of(self, rows: NDArray[np.int64]) -> Evidence:
         """Return what ``rows`` int64 ``(m,)`` say."""
@@ -73,13 +75,16 @@ class Fitting:
         traits = [t for t in query.traits if t.fields or t.quantity]
         agrees, differs = np.zeros((2, self._table.n), np.float32) if traits else (self._nothing, self._nothing)
         other, kinds = self._nothing, query.head.known and not query.codes
+        measured = []
         for trait in traits:
             has, contradicts = self.judge(trait)
+            if trait.quantity is not None:
+                measured.append((trait.start, trait.end, has))
             agrees[has] += np.float32(1 / len(traits))
             differs[contradicts] += np.float32(1 / len(traits))
         if kinds:
             other = self._device if query.head.accessory else self._part
-        return Evidence(agrees, differs, other, len(traits), kinds)
+        return Evidence(agrees, differs, other, len(traits), kinds, tuple(measured))
 
     def gain(self, query: ParsedQuery, evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return what each of ``rows`` int64 ``(m,)`` gains or loses in the fused score, float32 ``(m,)``."""

@@ -141,10 +141,10 @@ class Pipeline:
         nearest = near.get(query.meant) if vector is not None else None
         if nearest is None:
             nearest = retrieve_dense(vector, self.vectors, self.settings.depth, None)
-        everywhere = Candidates(retrieve_lexical(query, self._lexical), nearest, self._coded(query))
+        evidence = self._fitting.weigh(query)
+        everywhere = Candidates(retrieve_lexical(query, self._lexical, evidence), nearest, self._coded(query))
         dense = nearest if allowed is None else retrieve_dense(vector, self.vectors, self.settings.depth, allowed)
         candidates = restrict(everywhere, dense, allowed)
-        evidence = self._fitting.weigh(query)
         found = self._match(query, everywhere, dense, evidence, allowed, vector is not None)
         gain = self._fitting.gain(query, evidence, found.rows)
         feedback = 0.0 if query.codes else self.settings.feedback
@@ -160,7 +160,9 @@ class Pipeline:
         """Return nearness, coverage, agrees, differs and other of ``rows`` int64 ``(m,)``, float32 ``(m, 5)``."""
         query = self.understood(q)
         evidence = self._fitting.weigh(query)
-        coverage = retrieve_lexical(query, self._lexical).coverage[rows] if query.words else np.ones(len(rows), np.float32)
+        coverage = np.ones(len(rows), np.float32)
+        if query.words:
+            coverage = retrieve_lexical(query, self._lexical, evidence).coverage[rows]
         near = np.float32(SPOKEN) * coverage
         if query.meant and query.words and not query.only_codes:
             vector = self.encoder.encode_queries([query.meant])[0]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.index.lexical import LexicalIndex, LexicalScores
+from engine.fit import Evidence
+from engine.index.lexical import LexicalIndex, LexicalScores, Measured
 from engine.index.vectors import Neighbours, VectorIndex
 from engine.query import ParsedQuery
 
@@ -30,9 +31,14 @@ class Candidates:
     codes: NDArray[np.int64]
 
 
-def retrieve_lexical(query: ParsedQuery, index: LexicalIndex) -> LexicalScores:
-    """Score every product by words."""
-    return index.search(query.words, query.concepts)
+def retrieve_lexical(query: ParsedQuery, index: LexicalIndex, evidence: Evidence) -> LexicalScores:
+    """Score every product by words; a measure counts as said by every product that has it, in whatever unit."""
+    measured = []
+    for start, end, has in evidence.measured:
+        inside = [i for i, word in enumerate(query.words) if start <= word.start and word.end <= end]
+        if inside:
+            measured.append(Measured(inside[0], inside[-1] + 1, has))
+    return index.search(query.words, query.concepts, measured)
 
 
 def restrict(candidates: Candidates, dense: Neighbours, allowed: NDArray[np.bool_] | None) -> Candidates:

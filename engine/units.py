@@ -112,7 +112,7 @@ def _inside() -> re.Pattern[str]:
     )
     other = "|".join(re.escape(w) for w in words if not w[0].isascii() or w == '"')
     number = _NUMBER.replace("[-+−]?", "")
-    return re.compile(rf"(?<![A-Za-z0-9.,])({number}) ?-?((?:{latin}|(?i:fl\.? ?oz))(?![a-zA-Z0-9])|℃|℉|{other})")
+    return re.compile(rf"(?<![A-Za-z0-9.,])({number}) {{0,3}}-?((?:{latin}|(?i:fl\.? ?oz))(?![a-zA-Z0-9])|℃|℉|{other})")
 
 
 def _key(unit: str) -> str:

@@ -109,9 +109,9 @@ def _unit(text: str, rng: random.Random) -> str:
     for start, end, quantity in find_quantities(text):
         if quantity.unit in _OTHER_UNIT:
             factor, other, own = _OTHER_UNIT[quantity.unit]
-            written = f"{quantity.value:.4g} {own}"
+            written = f"{float(f'{quantity.value:.4g}'):.10g} {own}"
             if own.lower() in text[start:end].lower().replace(" ", ""):
-                written = f"{quantity.value / factor:.4g} {other}"
+                written = f"{float(f'{quantity.value / factor:.4g}'):.10g} {other}"
             return text[:start] + written + text[end:]
     return text
 
@@ -168,14 +168,16 @@ class FormResult:
 
 @dataclass(frozen=True, slots=True)
 class RobustnessReport:
-    """One result a form; forms that change no judged query are left out."""
+    """One result a form; forms that change no judged query are left out. ``condensed`` says that unrated products were
+    taken out of the rankings."""
 
     forms: tuple[FormResult, ...]
+    condensed: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
         return {
-            "measure": f"{_MEASURE}, rated products only",
+            "measure": f"{_MEASURE}, rated products only" if self.condensed else _MEASURE,
             "forms": {
                 f.form: {
                     "n": f.difference.n,
@@ -189,10 +191,17 @@ class RobustnessReport:
         }
 
 
-def score_robustness(searcher: Searcher, queries: Mapping[str, str], qrels: Qrels, seed: int = 0) -> RobustnessReport:
+def score_robustness(
+    searcher: Searcher,
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    seed: int = 0,
+    forms: Mapping[str, Mapping[str, str]] | None = None,
+) -> RobustnessReport:
     """Ask every query as it is and in every form, and return what each form costs.
 
-    Rankings are condensed to rated products first: a changed query brings others to the top, whom nobody rated.
+    ``forms`` are changed queries that were made before, with judgements that know every answer; left out, they are made
+    here. Then rankings are condensed to rated products first: a changed query brings others to the top, whom nobody rated.
 
     Raises:
         EvaluationError: no query has a relevant product.
@@ -200,21 +209,24 @@ def score_robustness(searcher: Searcher, queries: Mapping[str, str], qrels: Qrel
     judged = {qid: text for qid, text in queries.items() if any(r > 0 for r in qrels.get(qid, {}).values())}
     if not judged:
         raise EvaluationError("No query has a relevant product to look for. Judge some first.")
-    plain = _scores(searcher, judged, qrels)
+    condensed = forms is None
+    if forms is None:
+        forms = {form: variants(judged, form, seed) for form in FORMS}
+    plain = _scores(searcher, judged, qrels, condensed)
     results = []
-    for form in FORMS:
-        changed = variants(judged, form, seed)
+    for form, texts in forms.items():
+        changed = {qid: text for qid, text in texts.items() if qid in judged}
         if not changed:
             continue
-        scores = _scores(searcher, changed, qrels)
+        scores = _scores(searcher, changed, qrels, condensed)
         before, after = np.array([plain[q] for q in changed]), np.array([scores[q] for q in changed])
         results.append(FormResult(form, float(before.mean()), float(after.mean()), paired_difference(before, after)))
-    return RobustnessReport(tuple(results))
+    return RobustnessReport(tuple(results), condensed)
 
 
-def _scores(searcher: Searcher, queries: Mapping[str, str], qrels: Qrels) -> dict[str, float]:
+def _scores(searcher: Searcher, queries: Mapping[str, str], qrels: Qrels, condensed: bool) -> dict[str, float]:
     rankings = make_run(searcher, queries).rankings
-    scored = score_queries(rankings, {qid: qrels[qid] for qid in queries}, condensed=True)
+    scored = score_queries(rankings, {qid: qrels[qid] for qid in queries}, condensed=condensed)
     column = [m.name for m in scored.measures].index(_MEASURE)
     return {qid: float(scored.values[i, column]) for i, qid in enumerate(scored.qids)}
 

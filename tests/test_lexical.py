@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.index.lexical import K1, B, LexicalBuilder, LexicalIndex
+from engine.index.lexical import K1, B, LexicalBuilder, LexicalIndex, Measured
 from engine.language import terms, words
 from engine.text import FIELDS, lexical_fields
 from shop import random_products
@@ -90,3 +90,21 @@ def test_joined_alternatives_each_stand_for_themselves(tmp_path: Path) -> None:
     index = LexicalIndex(tmp_path, 4)
     assert index.affirming(words("black")).tolist() == [True, False, False, False]
     assert index.affirming(words("wireless")).tolist() == [False, True, False, False]
+
+
+def test_a_measure_counts_however_a_product_says_it(tmp_path: Path) -> None:
+    titles = ["patch cable 5ft", "patch cable five feet", "patch cable 7ft", "patch cord"]
+    builder = LexicalBuilder()
+    for title in titles:
+        builder.add({"title": title})
+    builder.save(tmp_path)
+    index = LexicalIndex(tmp_path, len(titles))
+    has = np.array([True, True, False, False])
+    plain = index.search(words("patch cable 5ft"))
+    one = index.search(words("patch cable 5ft"), (), [Measured(2, 3, has)])
+    other = index.search(words("patch cable 152 cm"), (), [Measured(2, 4, has)])
+    assert plain.coverage[1] < 1
+    assert one.coverage[:2].tolist() == pytest.approx([1, 1])
+    assert other.coverage == pytest.approx(one.coverage)
+    assert one.score[1] > plain.score[1]
+    assert other.score[1] == pytest.approx(one.score[1])

@@ -283,3 +283,11 @@ def test_a_wish_about_the_price_is_no_word_to_search(known: Knowledge, text: str
 @pytest.mark.parametrize(("text", "vague"), [("a gift for dad", True), ("给妈妈的礼物", True), ("gift box", False), ("laptop", False)])
 def test_a_gift_may_be_anything(known: Knowledge, text: str, vague: bool) -> None:
     assert parse_query(text, known).vague == vague
+
+
+@pytest.mark.parametrize(
+    ("text", "measures"),
+    [("cable   3   m", ["300 cm"]), ("CABLE 3M", ["300 cm"]), ("cable 3M", []), ("PACK OF 5G", ["0.005 kg"]), ("5G phone", []), ("LAMP", [])],
+)  # fmt: skip
+def test_measures_in_wide_spaces_and_in_capitals(known: Knowledge, text: str, measures: list[str]) -> None:
+    assert [str(t.quantity) for t in parse_query(text, known).traits if t.quantity] == measures

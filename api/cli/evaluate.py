@@ -19,6 +19,7 @@ from engine.settings import load_settings
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from evals.robustness import RobustnessReport
 
 __all__ = ["register"]
 
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     app.command("suite")(_suite)
     app.command("convert")(_convert)
     app.command("export")(_export)
+    app.command("variants")(_variants)
 
 
 def _eval(
@@ -118,8 +120,10 @@ def _compare(
 def _suite(
     name: Annotated[str, typer.Argument(help="codes, robustness or understanding.")] = "codes",
     store: _Store = None,
-    n: Annotated[int, typer.Option(help="Products to sample for codes.", min=1)] = 400,
-    data: Annotated[Path, typer.Option(help="Folder with queries and judgements, for robustness.")] = Path("examples/demo"),
+    n: Annotated[int, typer.Option(help="Products to sample, for codes and robustness.", min=1)] = 400,
+    data: Annotated[
+        Path | None, typer.Option(help="For robustness: queries and judgements, or a folder of `variants`. Else the catalogue's.")
+    ] = None,
     queries: Annotated[Path | None, typer.Option(help="Other texts for the same query ids, for robustness.")] = None,
     view: Annotated[str, typer.Option(help="Which judgements, for robustness; empty is the main view.")] = "",
     goals: Annotated[Path | None, typer.Option(help="WebShop's human_goals.json, for understanding.")] = None,
@@ -137,13 +141,38 @@ def _suite(
         _print(report.to_dict(), as_json, lambda: render(report, console))
     elif name == "robustness":
         from evals import robustness
-        from evals.evalsets import load_evalset
 
-        evalset = load_evalset(data, queries)
-        costs = robustness.score_robustness(engine, evalset.queries, evalset.view(view).qrels)
+        costs = _robustness(engine, data, queries, view, n)
         _print(costs.to_dict(), as_json, lambda: robustness.render(costs, console))
     else:
         _understanding(engine, goals, as_json, console)
+
+
+def _robustness(engine: Engine, data: Path | None, queries: Path | None, view: str, n: int) -> RobustnessReport:
+    """Score the forms of a made set, of an evaluation set, or of the catalogue itself."""
+    from evals.catalogue import catalogue_set, read_set
+    from evals.evalsets import load_evalset
+    from evals.robustness import score_robustness
+
+    if data and not (data / "queries.typo-start.tsv").is_file():
+        evalset = load_evalset(data, queries)
+        return score_robustness(engine, evalset.queries, evalset.view(view).qrels)
+    made = read_set(data) if data else catalogue_set(engine.products(), n)
+    return score_robustness(engine, made.queries, made.qrels, forms=made.forms)
+
+
+def _variants(
+    out: Annotated[Path, typer.Argument(help="Folder for queries.tsv, qrels.txt and a queries.FORM.tsv for each form.")],
+    store: _Store = None,
+    n: Annotated[int, typer.Option(help="Most needs to make.", min=1)] = 200,
+    seed: Annotated[int, typer.Option(help="Another seed, another set.")] = 0,
+) -> None:
+    """Make a robustness set from the catalogue: needs, their answers, and the needs with slips and in other forms."""
+    from evals.catalogue import catalogue_set, write_set
+
+    made = catalogue_set(_open(store).products(), n, seed)
+    write_set(made, out)
+    typer.echo(f"{len(made.queries)} queries in {len(made.forms)} other forms written to {out}.")
 
 
 def _convert(

@@ -29,7 +29,7 @@ from engine.index.arrays import map_array
 from engine.language import Term, Word, is_stop, terms, words
 from engine.text import FIELDS
 
-__all__ = ["Concept", "LexicalBuilder", "LexicalIndex", "LexicalScores"]
+__all__ = ["Concept", "LexicalBuilder", "LexicalIndex", "LexicalScores", "Measured"]
 
 K1 = 0.3
 B = 0.6
@@ -37,6 +37,7 @@ _AFFIRMING = frozenset({"title", "brand", "category", "attributes"})
 _NEGATION = re.compile(r"(?:\b(?:no|not|non|without|free of|never)[\s-]*|不含|不|无|無|非|免|没有)$", re.IGNORECASE)
 _NEGATED_AFTER = re.compile(r"^[\s-]*free\b", re.IGNORECASE)
 _PAIR_WEIGHT = 0.3
+_WHOLLY = 0.999
 _ALTERNATIVES = frozenset("/+&")
 """Signs between words that each stand for themselves: ``gray/black`` is black."""
 
@@ -129,6 +130,16 @@ class Concept:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The words ``first`` up to ``last`` (not included) of a query are a measure, which the products of the mask ``has``
+    ``(n,)`` have, however they say it."""
+
+    first: int
+    last: int
+    has: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
 class LexicalScores:
     """``score`` float32 ``(n,)`` is BM25F, 0 where nothing matched; ``coverage`` float32 ``(n,)`` is in [0, 1]."""
 
@@ -154,10 +165,13 @@ class LexicalIndex:
         spans = [self._span(t.text) for t in terms([word]) if t.cover == 1.0]
         return max((span.stop - span.start for span in spans if span is not None), default=0)
 
-    def search(self, found: Sequence[Word], concepts: Sequence[Concept] = ()) -> LexicalScores:
+    def search(
+        self, found: Sequence[Word], concepts: Sequence[Concept] = (), measured: Sequence[Measured] = ()
+    ) -> LexicalScores:
         """Score every product against the words of a query; words without a need of their own are left out.
 
-        A product has a concept when it has its words or those of one of its alternatives, whichever it has best.
+        A product has a concept when it has its words or those of one of its alternatives, whichever it has best. It has a
+        measure when it has its words, or what they say; a measure is as rare as the products that have it.
         """
         content = {i for i, w in enumerate(found) if not is_stop(w)} or set(range(len(found)))
         score = np.zeros(self.n, np.float32)
@@ -176,10 +190,19 @@ class LexicalIndex:
                 unknown = not any(self._known(grouped[i]) for i in own)
                 share = (heavy if unknown else max(heavy, sum(mass[i] for i in own))) / len(own)
                 mass.update(dict.fromkeys(own, share))
+        apart = [m for m in measured if not any(i in held for i in range(m.first, m.last))]
+        sizes = {i: m for m in apart for i in range(m.first, m.last) if i in grouped}
+        for m in apart:
+            own = [i for i in range(m.first, m.last) if i in grouped]
+            mass.update(dict.fromkeys(own, self._rarity(int(np.count_nonzero(m.has))) / max(len(own), 1)))
         total = sum(mass.values()) or 1.0
         for index, group in grouped.items():
-            if index not in held:
+            if index not in held and index not in sizes:
                 self._add_word(group, mass[index] / total, score, coverage)
+        for m in apart:
+            said = {i: grouped[i] for i in range(m.first, m.last) if i in grouped}
+            if said:
+                self._add_measure(m, said, mass, total, score, coverage)
         for c, options in meant:
             if options:
                 said = {i: grouped[i] for i in range(c.first, c.last) if i in grouped}
@@ -221,6 +244,31 @@ class LexicalIndex:
             np.maximum(best_cover, cover, out=best_cover)
         score += best_score
         coverage += best_cover * np.float32(whole / total)
+
+    def _rarity(self, products: int) -> float:
+        """Return the inverse document frequency of what so many products have."""
+        return float(np.log1p((self.n - products + 0.5) / (products + 0.5))) if products else self._rarest
+
+    def _add_measure(
+        self,
+        measure: Measured,
+        own: Mapping[int, list[Term]],
+        mass: Mapping[int, float],
+        total: float,
+        score: NDArray[np.float32],
+        coverage: NDArray[np.float32],
+    ) -> None:
+        """Add a measure where a product has it or says it in the same words; half of it (``7ft`` for ``5ft``) is none."""
+        whole = sum(mass[i] for i in own)
+        one, cover = np.zeros(self.n, np.float32), np.zeros(self.n, np.float32)
+        for group in own.values():
+            self._add_word(group, 1 / len(own), one, cover)
+        half = cover < _WHOLLY
+        one[half], cover[half] = 0, 0
+        one[measure.has] = np.maximum(one[measure.has], np.float32(whole / (1 + K1)))
+        cover[measure.has] = 1
+        score += one
+        coverage += cover * np.float32(whole / total)
 
     def affirming(self, found: Sequence[Word]) -> NDArray[np.bool_]:
         """Return the mask ``(n,)`` of products that affirm every word."""

@@ -19,6 +19,7 @@ from engine.lexicon import Phrase, other_forms
 from engine.lexicon.lexicon import Entry
 from engine.numerals import EN_NUMBER, english_number
 from engine.query.knowledge import Knowledge
+from engine.query.spans import overlaps
 from engine.query.wishes import counts
 from engine.schema import Quantity
 from engine.units import convert, find_quantities
@@ -32,6 +33,8 @@ _SIZE = re.compile(
     re.IGNORECASE,
 )
 _NUMERAL = re.compile(r"(?P<n>[零一二两三四五六七八九十百千万]{1,12})(?P<unit>寸|英寸|升|毫升|公斤|斤|千克|克|米|厘米|瓦|毫安时?)")
+_SMALL = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+"""Capitals to small letters, one character to one."""
 _SPELT = re.compile(
     rf"(?<![\w-])(?P<n>{EN_NUMBER})[\s-]+(?P<unit>inch(?:es)?|ounces?|oz|"
     r"pounds?|lbs?|feet|foot|ft|yards?|centimeters?|cm|meters?|liters?|watts?|gb|tb|hours?)(?![\w])",
@@ -70,6 +73,7 @@ def find_traits(
             han = any(w.han for w in found[phrase.first : phrase.last])
             means = known.values.get((*other_forms(phrase, han), *other_forms(phrase, not han)))
             traits.append(_valued(phrase.start, phrase.end, means, phrase, known))
+    traits += [t for t in _shouted(text) if not overlaps(t.start, t.end, [(u.start, u.end) for u in traits])]
     kept: list[Trait] = []
     for trait in sorted(traits, key=lambda t: (t.start, -t.end, not t.quantity)):
         if not kept or trait.start >= kept[-1].end:
@@ -114,6 +118,13 @@ def _measures(text: str) -> list[Trait]:
         if (quantity := convert(float(english_number(match["n"])), match["unit"])) is not None:
             traits.append(Trait(match.start(), match.end(), quantity.unit, {}, quantity))
     return traits
+
+
+def _shouted(text: str) -> list[Trait]:
+    """Return the measures of a text in capitals alone, whose units are no longer told by their case: ``CABLE 3M``."""
+    if any(c.islower() for c in text) or not any(c.isupper() for c in text):
+        return []
+    return [Trait(start, end, q.unit, {}, q) for start, end, q in find_quantities(text.translate(_SMALL))]
 
 
 def _read(numeral: str, unit: str) -> Quantity | None:
