@@ -21,7 +21,7 @@ from engine.schema import Quantity
 __all__ = ["Evidence", "Fitting"]
 
 AGREES = 0.15
-OTHER_KIND = 0.15
+OTHER_KIND = 0.2
 CHEAP = 0.15
 _TOLERANCE = 0.02
 _OUTSIDE = re.compile(r"(?:^|_)(?:package|pallet|master|outer|width|height|depth|thickness|diameter|box|carton)(?:_|$)")

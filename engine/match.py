@@ -117,7 +117,8 @@ def match(
 ) -> MatchSet:
     """Return what counts as found: every product allowed that reaches ``threshold``, once any product of the shop,
     allowed or not, reaches ``suitable``, traits it contradicts forgiven: a shop without red ones still has air fryers.
-    Where fewer than ten of the shop do, the ten likeliest count that reach ``fill``, so that a first page is seldom bare.
+    Where fewer than ten of the shop do, the ten likeliest count that reach ``fill``, so that a first page is seldom bare;
+    no accessory fills the page of a device, nor the other way round.
 
     ``everywhere`` are the candidates without any filter, ``within`` the nearest of those allowed. A product that is
     among neither counts as no nearer than chance, so that a filter, which brings others among them, never takes a
@@ -132,7 +133,9 @@ def match(
     relevance = calibration.probability(near, coverage, evidence)
     relevance[everywhere.codes] = np.maximum(relevance[everywhere.codes], _CODE)
     relevance[~some] = 0
-    threshold = _ending(relevance, threshold, fill)  # before a filter brings others near, so that it is the same with any
+    same = evidence.other == 0 if evidence.kinds else None
+    # before a filter brings others near, so that it is the same with any
+    lower = _ending(relevance if same is None else relevance[same], threshold, fill)
     if within is not everywhere.dense:
         rows = within.rows
         near[rows] = nearness(within.scores, background)
@@ -143,12 +146,14 @@ def match(
     if best < suitable:
         return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, near, best, complete=True)
     mask = some & (relevance >= threshold)
+    if lower < threshold:
+        mask |= some & (relevance >= lower) if same is None else some & same & (relevance >= lower)
     if allowed is not None:
         mask &= allowed
     complete = True
     if len(within.rows) >= depth:
         beyond = np.maximum(near, near[within.rows].min())
-        needed = -np.inf if threshold <= 0 else np.log(threshold) - np.log1p(-min(threshold, 1 - 1e-9))
+        needed = -np.inf if lower <= 0 else np.log(lower) - np.log1p(-min(lower, 1 - 1e-9))
         maybe = ~mask & (calibration.odds(beyond, coverage, evidence) >= np.float32(needed))
         complete = not bool((maybe if allowed is None else maybe & allowed).any())
     return MatchSet(np.flatnonzero(mask), mask, relevance, near, best, complete)

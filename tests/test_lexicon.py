@@ -106,6 +106,9 @@ def test_what_was_added_under_one_phrase_comes_back_in_order() -> None:
         ((), "Viewmate computer holder - desk 323", True),
         ((), "星屿S7手机壳 透明", True),
         ((), "Thing", False),
+        ((), "WindFall Tablet Stand tablet security enclosure 25.9 cm", True),
+        ((), "Acme 600 notebook spare part Battery", True),
+        ((), "Acme laptop with charger and laptop bag", False),
     ],
 )
 def test_accessories_are_told_from_devices(category: tuple[str, ...], title: str, accessory: bool) -> None:

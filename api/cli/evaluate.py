@@ -25,6 +25,7 @@ __all__ = ["register"]
 
 _Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
 _Data = Annotated[Path, typer.Option(help="Folder with queries and judgements.")]
+_SUITES = ("codes", "robustness", "understanding", "accessories", "spelling")
 _Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 
@@ -118,9 +119,9 @@ def _compare(
 
 
 def _suite(
-    name: Annotated[str, typer.Argument(help="codes, robustness or understanding.")] = "codes",
+    name: Annotated[str, typer.Argument(help="codes, robustness, understanding, accessories or spelling.")] = "codes",
     store: _Store = None,
-    n: Annotated[int, typer.Option(help="Products to sample, for codes and robustness.", min=1)] = 400,
+    n: Annotated[int, typer.Option(help="Most products or words to sample.", min=1)] = 400,
     data: Annotated[
         Path | None, typer.Option(help="For robustness: queries and judgements, or a folder of `variants`. Else the catalogue's.")
     ] = None,
@@ -129,9 +130,9 @@ def _suite(
     goals: Annotated[Path | None, typer.Option(help="WebShop's human_goals.json, for understanding.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Measure a behaviour: model numbers in every form, needs written otherwise, or what is read out of queries."""
-    if name not in ("codes", "robustness", "understanding"):
-        raise EvaluationError(f"There is no suite {name!r}. Known: codes, robustness, understanding.")
+    """Measure a behaviour: model numbers, needs written otherwise, what is read out of queries, devices, spelling."""
+    if name not in _SUITES:
+        raise EvaluationError(f"There is no suite {name!r}. Known: {', '.join(_SUITES)}.")
     engine = _open(store)
     console = Console(highlight=False)
     if name == "codes":
@@ -144,6 +145,16 @@ def _suite(
 
         costs = _robustness(engine, data, queries, view, n)
         _print(costs.to_dict(), as_json, lambda: robustness.render(costs, console))
+    elif name == "accessories":
+        from evals import accessories
+
+        found = accessories.score_accessories(engine)
+        _print(found.to_dict(), as_json, lambda: accessories.render(found, console))
+    elif name == "spelling":
+        from evals import spelling
+
+        spelt = spelling.score_spelling(engine, engine.products(), n)
+        _print(spelt.to_dict(), as_json, lambda: spelling.render(spelt, console))
     else:
         _understanding(engine, goals, as_json, console)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from engine.language import Word, is_stop, words
 from engine.lexicon.lexicon import Entry, Lexicon
@@ -21,6 +22,7 @@ _LINKS = frozenset({"for", "fits", "fit", "compatible"})
 _ENDS = frozenset({"with", "without", "that", "which", "from", "of", "in", "on", "under", "to", "who", "where", "by"})
 _NAME_ENDS = re.compile(r"\s[-–—|/+]\s|,|\(|；|，|（|\bw/|\bincl(?:uding|\.)?\s", re.IGNORECASE)
 """Where the name of a product ends in its title and its details begin."""
+_INCLUDED = frozenset({"with", "including", "incl"})
 _THINGS = ("thing", "accessory")
 _PEOPLE = frozenset({"person", "season", "quality"})
 
@@ -116,12 +118,23 @@ def _names_device(word: Word, phrases: Sequence[Phrase[Entry]], index: int, devi
     return any(p.first <= index < p.last and p.means[0].kind in ("thing", "brand") for p in phrases)
 
 
+def _part_of_another(found: Sequence[Word], phrases: Sequence[Phrase[Entry]]) -> bool:
+    """Return whether an accessory is named right after a thing: ``tablet stand tablet security enclosure``."""
+    end = next((i for i, w in enumerate(found) if w.text in _INCLUDED), len(found))
+    return any(
+        one.last == other.first and other.last <= end and one.means[0].kind == "thing" and other.means[0].kind == "accessory"
+        for one, other in pairwise(phrases)
+    )
+
+
 def is_accessory(category: Sequence[str], title: str, lexicon: Lexicon) -> bool:
     """Return whether a product is an accessory, by its category where that names a thing, else by its title."""
     for text in (*category[-1:], _NAME_ENDS.split(title.strip(), maxsplit=1)[0]):
         found = words(text)
         phrases = lexicon.find(text, found)
         head = find_head(found, phrases)
+        if text not in category[-1:] and _part_of_another(found, phrases):
+            return True
         mixed = text in category[-1:] and len({e.kind for p in phrases for e in p.means if e.kind in _THINGS}) > 1
         if head.thing is not None and not mixed:
             return head.accessory

@@ -120,6 +120,10 @@ class Lexicon:
         """Return the meanings of one phrase."""
         return self._phrases.get(phrase)
 
+    def has_word(self, word: str) -> bool:
+        """Return whether a word that is not Chinese is in any phrase, and so well spelt."""
+        return self._phrases.has_word(word)
+
     def find(self, text: str, found: Sequence[Word]) -> list[Phrase[Entry]]:
         """Return the phrases of a text, left to right, longest first, without overlaps; ``found`` are its words."""
         return self._phrases.find(text, found)

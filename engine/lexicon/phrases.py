@@ -51,6 +51,7 @@ class Phrases(Generic[T]):
         self._latin: dict[tuple[str, ...], list[T]] = {}
         self._han: dict[str, list[T]] = {}
         self._starts: set[str] = set()
+        self._words: set[str] = set()
 
     def add(self, phrase: str, means: T) -> None:
         """Add a phrase; those too long to be typed are left out."""
@@ -61,11 +62,16 @@ class Phrases(Generic[T]):
         elif 0 < len(key := _stems(phrase)) <= _MOST_WORDS:
             self._latin.setdefault(key, []).append(means)
             self._starts.add(key[0])
+            self._words.update(key)
 
     def get(self, phrase: str) -> Sequence[T]:
         """Return what one phrase stands for."""
         folded = fold(phrase)[0].strip()
         return self._han.get(folded) or self._latin.get(_stems(phrase)) or ()
+
+    def has_word(self, word: str) -> bool:
+        """Return whether a word that is not Chinese is in any phrase."""
+        return stem(word) in self._words
 
     def find(self, text: str, found: Sequence[Word]) -> list[Phrase[T]]:
         """Return the phrases of ``text``, left to right and without overlaps; ``found`` are its words.

@@ -39,7 +39,7 @@ def find_corrections(
 ) -> Iterator[Correction]:
     """Yield the corrections of a query, left to right. ``knows`` says whether a product has a word; ``skip`` are words
     understood otherwise, such as codes."""
-    unknown = [i not in skip and not is_stop(w) and not knows(w) and not lexicon.get(w.text) for i, w in enumerate(found)]
+    unknown = [i not in skip and not is_stop(w) and not knows(w) and not _spelt(w, lexicon) for i, w in enumerate(found)]
     if sum(unknown) > _MOST_UNKNOWN:  # no slip of the keyboard, but another language or no language
         return
     index = 0
@@ -64,6 +64,10 @@ def find_corrections(
             if fixed_word := _likeliest(found, index, vocabulary, lexicon):
                 yield Correction(index, index + 1, fixed_word)
         index += 1
+
+
+def _spelt(word: Word, lexicon: Lexicon) -> bool:
+    return bool(lexicon.get(word.text)) or (not word.han and lexicon.has_word(word.text))
 
 
 def _likeliest(found: Sequence[Word], index: int, vocabulary: VocabularyIndex, lexicon: Lexicon) -> str:
