@@ -291,3 +291,17 @@ def test_a_gift_may_be_anything(known: Knowledge, text: str, vague: bool) -> Non
 )  # fmt: skip
 def test_measures_in_wide_spaces_and_in_capitals(known: Knowledge, text: str, measures: list[str]) -> None:
     assert [str(t.quantity) for t in parse_query(text, known).traits if t.quantity] == measures
+
+
+@pytest.mark.parametrize(
+    ("text", "thing"),
+    [
+        ("i would like a chocolate gift basket under $50", "gift basket"),
+        ("i am looking for some kosher chocolate bars that are 2 pounds", "chocolate bars"),
+        ("i want a pair of super soft fleece lined socks", "socks"),
+        ("i need a laptop that is easy to carry for my daughter", "laptop"),
+        ("camera eos 5d", "camera"),
+    ],
+)
+def test_the_thing_of_a_sentence_is_its_whole_compound(known: Knowledge, text: str, thing: str) -> None:
+    assert [u.text for u in parse_query(text, known).understood if u.kind == "object"] == [thing]

@@ -22,7 +22,7 @@ from engine.query.knowledge import Knowledge
 from engine.query.price import PriceLimit, find_price_wishes, find_prices
 from engine.query.spans import overlaps
 from engine.query.spelling import Correction, find_corrections
-from engine.query.wishes import full_name, guess_thing, noun_phrase, wishes
+from engine.query.wishes import compound, full_name, guess_thing, noun_phrase, wishes
 from engine.schema import Corrected, Understood
 
 __all__ = ["ParsedQuery", "parse_query"]
@@ -96,6 +96,8 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         brands = _words_of([t for t in traits if t.field == "brand"], found)
         within = noun_phrase(remaining, found)
         head = find_head(found, phrases, coded | brands, measures, within)
+        if head.thing is not None and (longer := compound(remaining, found, head.thing, _spans(traits))):
+            head = Head(longer, head.target, head.accessory)
         if head.thing is None and not coded:
             head = replace(head, thing=guess_thing(remaining, found, _spans(traits)))
         traits = _beside(head, found, traits)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from engine.language import Word, is_stop
 from engine.query.spans import overlaps
 
-__all__ = ["Clause", "clauses", "counts", "full_name", "guess_thing", "noun_phrase", "wishes"]
+__all__ = ["Clause", "clauses", "compound", "counts", "full_name", "guess_thing", "noun_phrase", "wishes"]
 
 _LEAD = re.compile(
     r"^.*?\b(?:(?:look|search|serach|seach|hunt|lock|shop)(?:ing)?(?:\s+forward)?(?:\s+(?:for|to))?(?:\s+(?:buy|purchase|find|get))?"
@@ -64,6 +64,11 @@ _TRIM_ZH = re.compile(
     r"|(?:的|用|款|穿|吃|可用|型|色的)$"
 )
 _LONGEST_WISH = 4
+_SENTENCE = 6
+_ADJECTIVES = frozenset(
+    "traditional casual portable modern classic natural organic vegan kosher fancy flowy antislip durable comfortable heavy "
+    "lightweight soft big small large long short wide adjustable foldable wireless called branded".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +129,33 @@ def full_name(text: str, found: Sequence[Word], thing: tuple[int, int], taken: S
     if first == 0 or thing[1] - first > 1 or found[first].han:
         return first
     before = found[first - 1]
-    plain = before.text.isalpha() and len(before.text) > 2 and before.text not in _SKIPPED and before.text not in _BREAKS
+    plain = _noun_like(before) and len(before.text) > 2 and before.text not in _SKIPPED and before.text not in _BREAKS
     joined = text[before.end : found[first].start] == " "
     return first - 1 if plain and joined and not is_stop(before) and not overlaps(before.start, before.end, taken) else first
+
+
+def _noun_like(word: Word) -> bool:
+    """Return whether a word may be a noun in a compound: ``lined``, ``flavored`` and their like are none."""
+    return word.text.isalpha() and not (word.text.endswith("ed") and len(word.text) > 4) and word.text not in _ADJECTIVES
+
+
+def compound(
+    text: str, found: Sequence[Word], thing: tuple[int, int], taken: Sequence[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """Return the words of a compound that a thing only begins, in a need of a sentence's length: ``chocolate gift basket``.
+
+    A short query may name the thing first and then its make (``camera eos 5d``), so there a thing stays what it is.
+    """
+    if len(found) < _SENTENCE or any(w.han for w in found):
+        return None
+    clause = next((c for c in clauses(text, found)[:2] if c.first <= thing[0] < c.last), None)
+    if clause is None:
+        return None
+    after = list(range(thing[1], clause.last))
+    if not after or not all(_noun_like(found[i]) and _may_join(found[i], taken) and not is_stop(found[i]) for i in after):
+        return None
+    last = after[-1] + 1
+    return (thing[0] if last - thing[0] == 2 else last - 2), last
 
 
 def _people_only(part: str) -> bool:
@@ -146,7 +175,7 @@ def guess_thing(text: str, found: Sequence[Word], taken: Sequence[tuple[int, int
         if not free or not any(c.isalpha() for c in found[free[-1]].text):
             continue
         last = free[-1]
-        first = last - 1 if last - 1 in free and found[last - 1].text.isalpha() else last
+        first = last - 1 if last - 1 in free and _noun_like(found[last - 1]) else last
         return first, last + 1
     return None
 
