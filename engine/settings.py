@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         0.15, ge=0, le=1, description="Probability of being relevant at which the list of a suitable search ends."
     )
     fill_relevance: float = Field(
-        0.02, ge=0, le=1, description="Probability down to which the ten likeliest products fill a list that would be shorter."
+        0.05, ge=0, le=1, description="Probability down to which the ten likeliest products fill a list that would be shorter."
     )
     calibration: list[float] = Field(
         [], description="Weights of relevance: bias, meaning, words, agrees, differs, other; empty is what comes along."

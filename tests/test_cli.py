@@ -84,7 +84,7 @@ def test_tuning_and_calibrating_say_what_they_found(store: Path, tmp_path: Path)
         (("search", "tent", "--sort", "price"), 2, "price:asc"),
         (("rollback", "--store", "nowhere-at-all"), 6, "no snapshot"),
         (("eval", "--data", "nowhere"), 8, "nowhere"),
-        (("suite", "spelling"), 8, "Known: codes"),
+        (("suite", "manners"), 8, "Known: codes"),
     ],
 )
 def test_errors_are_sentences_with_exit_codes(store: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:

@@ -305,3 +305,13 @@ def test_measures_in_wide_spaces_and_in_capitals(known: Knowledge, text: str, me
 )
 def test_the_thing_of_a_sentence_is_its_whole_compound(known: Knowledge, text: str, thing: str) -> None:
     assert [u.text for u in parse_query(text, known).understood if u.kind == "object"] == [thing]
+
+
+@pytest.mark.parametrize("text", ["mug without lid", "mug ithout lid", "mug withotu lid", "mug wlithout lid", "mug wothout a lid"])
+def test_a_slip_in_without_still_leaves_out(known: Knowledge, text: str) -> None:
+    assert [[w.text for w in group] for groups in parse_query(text, known).exclusions for group in groups[:1]] == [["lid"]]
+
+
+@pytest.mark.parametrize("text", ["mug within lid", "outlet mug", "with outdoor mug"])
+def test_what_is_not_without_leaves_nothing_out(known: Knowledge, text: str) -> None:
+    assert parse_query(text, known).exclusions == ()

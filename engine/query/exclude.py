@@ -16,8 +16,17 @@ from engine.lexicon import Lexicon
 
 __all__ = ["Exclusion", "find_exclusions"]
 
+
+def _slips(word: str) -> str:
+    """Return a pattern of the word and everything one slip away from it."""
+    forms = [word[:i] + word[i + 1 :] for i in range(len(word))]
+    forms += [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)]
+    forms += [word[:i] + "[a-z]" + word[i + skip :] for i in range(len(word) + 1) for skip in (0, 1)]
+    return "(?:" + "|".join(forms) + ")"
+
+
 _EN = re.compile(
-    r"(?<![\w-])(?:without(?:\s+(?:a|an|any|the))?|but\s+not|(?:do(?:es)?n['’]?t|do(?:es)?\s+not)\s+(?:want|like|need|have|contain)"
+    rf"(?<![\w-])(?:{_slips('without')}(?:\s+(?:a|an|any|the))?|but\s+not|(?:do(?:es)?n['’]?t|do(?:es)?\s+not)\s+(?:want|like|need|have|contain)"
     r"(?:\s+(?:a|an|any|the))?|(?:not|isn['’]?t|aren['’]?t)(?:\s+(?:a|an|any|the|made\s+(?:of|from|with)|from|in|by))?"
     r"|(?:anything|everything)\s+but|other\s+than|instead\s+of|free\s+(?:of|from)|minus|avoid(?:ing)?"
     r"|no(?!\.)|except(?:\s+for)?|excluding|exclude)\s+(?P<what>[a-z0-9][\w'’-]*(?:\s+[a-z0-9][\w'’-]*){0,2})",
