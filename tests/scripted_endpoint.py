@@ -15,7 +15,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.bodies.append(self.body)
         self.server.keys.append(self.headers.get("authorization"))
         self.close_connection = True
         with contextlib.suppress(OSError):

@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
+from typer.testing import CliRunner
 
+from api.cli import app
 from engine.errors import EvaluationError
 from engine.explain.endpoint import ChatEndpoint
 from engine.schema import Product
 from engine.settings import load_settings
+from evals.evalsets import load_qrels
 from evals.judging import LEAST_HIDDEN, Journal, agreement, ask_model, shown, with_ratings
 from evals.pool import Pair, mixed_pairs, unjudged_pairs
 from scripted_endpoint import Handler, serving
+from shop import toy_engine
 
 QRELS = {f"q{q}": {f"p{i}": i % 4 for i in range(12)} for q in range(6)}
 
@@ -105,7 +109,7 @@ FACTS = {Pair("q", "good"): {"title": "tent"}, Pair("q", "bad"): {"title": ORDER
 
 def test_a_model_is_asked_and_only_a_clear_rating_counts() -> None:
     def script(handler: Handler) -> None:
-        data = json.loads(handler.server.bodies[-1]["messages"][1]["content"])  # type: ignore[attr-defined]
+        data = json.loads(handler.body["messages"][1]["content"])
         handler.head()
         said = {"tent": '{"rating": 2}', "?": "I cannot say."}.get(data["title"], f'It says {data["title"]} but {{"rating": 0}}')
         handler.event(said)
@@ -128,3 +132,59 @@ def test_an_endpoint_that_fails_is_said_at_once() -> None:
             list(ask_model(endpoint, pairs, lambda p: {"title": "x"}, workers=1))
         assert "secret" not in str(error.value)
         assert len(server.bodies) < 20
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[tuple[str, str], int]]:
+    """A store, a folder of judgements with gaps, and the truth by query and title."""
+    folder = tmp_path_factory.mktemp("shop")
+    products = [Product(f"P{i}", f"Alpkit {kind} number {i}") for i, kind in enumerate(["tent", "kettle", "jacket"] * 20)]
+    toy_engine(folder, products)
+    queries = {"q1": "tent", "q2": "kettle", "q3": "jacket"}
+    truth = {(text, p.title): 3 * (text in p.title) for text in queries.values() for p in products}
+    (folder / "queries.tsv").write_text("".join(f"{q}\t{t}\n" for q, t in queries.items()))
+    rated = [f"{q} 0 {p.id} {truth[t, p.title]}\n" for q, t in queries.items() for p in products if int(p.id[1:]) < 36]
+    (folder / "qrels.txt").write_text("".join(rated))
+    return folder / "store", folder, truth
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_only_a_judge_who_agrees_is_written_down(
+    shop: tuple[Path, Path, dict[tuple[str, str], int]], tmp_path: Path, honest: bool
+) -> None:
+    store, data, truth = shop
+
+    def script(handler: Handler) -> None:
+        facts = json.loads(handler.body["messages"][1]["content"])
+        assert set(facts) == {"query", "title"}
+        handler.head()
+        handler.event(json.dumps({"rating": truth[facts["query"], facts["title"]] if honest else 3}))
+
+    out, journal = tmp_path / "qrels.txt", tmp_path / "journal"
+    arguments = ["judge", "--data", data, "--store", store, "--by", "endpoint", "--out", out, "--journal", journal, "--json"]
+    with serving(script) as server:
+        environment = {"DAOGOU_GENERATOR_URL": server.url, "DAOGOU_GENERATOR_MODEL": "judge"}
+        done = CliRunner().invoke(app, [str(a) for a in arguments], env=environment)
+        asked = len(server.bodies)
+        assert done.exit_code == 0, done.output
+        again = CliRunner().invoke(app, [str(a) for a in arguments], env=environment)
+        assert len(server.bodies) == asked  # the journal knows them all
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert json.loads(again.stdout.splitlines()[-1]) == said
+    assert said["believed"] == said["written"] == out.exists() == honest
+    assert said["open"] == said["rated"] > 0
+    if honest:
+        before, after = load_qrels(data / "qrels.txt"), load_qrels(out)
+        assert all(after[q][p] == r for q, rated in before.items() for p, r in rated.items())
+        assert sum(map(len, after.values())) == sum(map(len, before.values())) + said["open"]
+
+
+def test_a_person_is_asked_and_may_stop(shop: tuple[Path, Path, dict[tuple[str, str], int]], tmp_path: Path) -> None:
+    store, data, _ = shop
+    arguments = ["judge", "--data", data, "--store", store, "--out", tmp_path / "out", "--journal", tmp_path / "journal"]
+    done = CliRunner().invoke(app, [str(a) for a in arguments], input="3\nmaybe\n0\ns\n" + "1\n" * 20 + "q\n")
+    assert done.exit_code == 0, done.output
+    assert len(Journal(tmp_path / "journal").given) == 22
+    assert "Type 0, 1, 2, 3, s or q." in done.output
+    assert "not believed" in done.output or "too few" in done.output
+    assert not (tmp_path / "out").exists()
