@@ -44,9 +44,10 @@ def _judge(
     journal: Annotated[Path, typer.Option(help="Where ratings are kept; an unfinished one is gone on with.")] = Path(
         "judging.jsonl"
     ),
-    out: Annotated[Path, typer.Option(help="Where all judgements go, in TREC form, once the judge is believed.")] = Path(
-        "qrels.judged.txt"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where all judgements go, in TREC form, once the judge is believed; qrels.completed.txt for a model."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Complete the judgements: rate what nobody rated, blind and shuffled, with rated pairs hidden among it."""
@@ -58,6 +59,7 @@ def _judge(
 
     if by not in ("person", "endpoint"):
         raise EvaluationError(f"{by!r} is no judge. Use person or endpoint.")
+    out = out or Path("qrels.pooled.txt" if by == "person" else "qrels.completed.txt")
     evalset = load_evalset(data, queries)
     qrels = evalset.view(view).qrels
     if odd := {r for ratings in qrels.values() for r in ratings.values()} - {0, 1, 2, 3}:

@@ -12,6 +12,7 @@ from typing import Any
 from engine.engine import Engine
 from engine.errors import EvaluationError
 from engine.match import Calibration
+from evals.accessories import score_accessories
 from evals.calibration import fit_calibration, judged_signals, reliability, score_matching, score_suitable
 from evals.compare import compare
 from evals.evalsets import EvalSet
@@ -20,14 +21,19 @@ from evals.measures import MIN_REL
 from evals.robustness import score_robustness
 from evals.run import Run, make_pool_run, make_run
 from evals.slices import score_slices
+from evals.spelling import score_spelling
 from evals.stats import holm
 from evals.suites import code_suite, score_suite
 
 __all__ = ["STEPS", "gather"]
 
-STEPS = ("search", "ordering", "comparison", "kinds", "probabilities", "nothing suitable", "other writings", "model numbers")
+STEPS = (
+    "search", "ordering", "comparison", "kinds", "probabilities", "nothing suitable", "other writings", "model numbers", "devices",
+    "spelling",
+)  # fmt: skip
 """The parts of a report, in the order they are measured."""
 _CODES = 200
+_WORDS = 200
 _DECIDES = "nDCG@10"
 
 
@@ -89,6 +95,8 @@ def gather(
     advance("nothing suitable")
     _part(values, "other writings", lambda: score_robustness(engine, queries, chosen.qrels).to_dict(), advance)
     _part(values, "model numbers", lambda: score_suite(engine, code_suite(engine.products(), _CODES)).to_dict(), advance)
+    _part(values, "devices", lambda: score_accessories(engine).to_dict(), advance)
+    _part(values, "spelling", lambda: score_spelling(engine, engine.products(), _WORDS).to_dict(), advance)
     return values
 
 

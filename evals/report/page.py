@@ -63,6 +63,9 @@ def _plots(values: dict[str, Any], answered: list[dict[str, Any]]) -> dict[str, 
         forms = values["model_numbers"]["forms"]
         plots["codes"] = dots([_point(f"{form} ({f['n']})", f) for form, f in forms.items()],
                               "mean reciprocal rank of the product, 95 % interval")  # fmt: skip
+    if mends := values.get("spelling", {}).get("mended"):
+        mended = [_point(f"slip at the {place} ({e['n']})", e) for place, e in mends.items()]
+        plots["spelling"] = dots(mended, "share of slips mended, 95 % interval")
     return plots
 
 
