@@ -45,8 +45,9 @@ class Evidence:
     measured: tuple[tuple[int, int, NDArray[np.bool_]], ...] = ()
 
     def of(self, rows: NDArray[np.int64]) -> Evidence:
-        """Return what ``rows`` int64 ``(m,)`` say."""
-        return Evidence(self.agrees[rows], self.differs[rows], self.other[rows], self.traits, self.kinds)
+        """Return what ``rows`` int64 ``(m,)`` say; arrays that nobody asks, for want of traits or kinds, are empty."""
+        agrees, differs = (self.agrees[rows], self.differs[rows]) if self.traits else (self.agrees[:0], self.differs[:0])
+        return Evidence(agrees, differs, self.other[rows] if self.kinds else self.other[:0], self.traits, self.kinds)
 
 
 class Fitting:
@@ -113,7 +114,7 @@ class Fitting:
         agrees = np.zeros(self._table.n, bool)
         speaks = np.zeros(self._table.n, bool)
         for column in self._measuring.get(wanted.unit, ()):
-            near = np.isclose(column.numbers, wanted.value, rtol=_TOLERANCE, atol=0)
+            near = np.abs(column.numbers - wanted.value) <= _TOLERANCE * abs(wanted.value)
             agrees[column.rows[near]] = True
             if column.name == SAID:
                 speaks[column.rows] = True

@@ -11,6 +11,7 @@ lets one calibration serve other catalogues too. Knows nothing of order.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,19 @@ class Calibration:
         if evidence.kinds:
             odds += self.other * evidence.other
         return np.asarray(odds, np.float32)
+
+    def most(self, nearness: np.float32, evidence: Evidence) -> float:
+        """Return the most that the odds of a product without a word of the query can be."""
+        traits = max(self.agrees, self.differs, 0.0) if evidence.traits else 0.0
+        return self.bias + self.meaning * float(nearness) + traits + (max(self.other, 0.0) if evidence.kinds else 0.0)
+
+
+class _Given(NamedTuple):
+    """What is known of the products that share words or meaning with a query, each float32 ``(m,)``."""
+
+    near: NDArray[np.float32]
+    coverage: NDArray[np.float32]
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +144,22 @@ def match(
     some[everywhere.codes] = True
     near[everywhere.dense.rows] = nearness(everywhere.dense.scores, background)
     some[everywhere.dense.rows] = True
-    relevance = calibration.probability(near, coverage, evidence)
+    rows = np.flatnonzero(some)
+    relevance = np.zeros(len(coverage), np.float32)
+    given = _Given(near[rows], coverage[rows], evidence.of(rows))
+    relevance[rows] = calibration.probability(*given)
     relevance[everywhere.codes] = np.maximum(relevance[everywhere.codes], _CODE)
-    relevance[~some] = 0
     same = evidence.other == 0 if evidence.kinds else None
     # before a filter brings others near, so that it is the same with any
-    lower = _ending(relevance if same is None else relevance[same], threshold, fill)
+    lower = _ending(relevance[rows] if same is None else relevance[rows[same[rows]]], threshold, fill)
     if within is not everywhere.dense:
-        rows = within.rows
-        near[rows] = nearness(within.scores, background)
-        some[rows] = True
-        closer = calibration.probability(near[rows], coverage[rows], evidence.of(rows))
-        relevance[rows] = np.maximum(relevance[rows], closer)
-    best = _likeliest(calibration, near, coverage, evidence, relevance, some)
+        near[within.rows] = nearness(within.scores, background)
+        some[within.rows] = True
+        closer = calibration.probability(near[within.rows], coverage[within.rows], evidence.of(within.rows))
+        relevance[within.rows] = np.maximum(relevance[within.rows], closer)
+        rows = np.flatnonzero(some)
+        given = _Given(near[rows], coverage[rows], evidence.of(rows))
+    best = max(float(relevance.max(initial=0)), _likeliest(calibration, given))
     if best < suitable:
         return MatchSet(np.empty(0, np.int64), np.zeros(len(coverage), bool), relevance, near, best, complete=True)
     mask = some & (relevance >= threshold)
@@ -152,9 +169,14 @@ def match(
         mask &= allowed
     complete = True
     if len(within.rows) >= depth:
-        beyond = np.maximum(near, near[within.rows].min())
-        needed = -np.inf if lower <= 0 else np.log(lower) - np.log1p(-min(lower, 1 - 1e-9))
-        maybe = ~mask & (calibration.odds(beyond, coverage, evidence) >= np.float32(needed))
+        beyond = np.float32(near[within.rows].min())
+        needed = np.float32(-np.inf if lower <= 0 else np.log(lower) - np.log1p(-min(lower, 1 - 1e-9)))
+        if calibration.most(beyond, evidence) < needed:  # no product without a word of the query can reach it
+            maybe = np.zeros(len(near), bool)
+            maybe[rows] = calibration.odds(np.maximum(given.near, beyond), given.coverage, given.evidence) >= needed
+        else:
+            maybe = calibration.odds(np.maximum(near, beyond), coverage, evidence) >= needed
+        maybe &= ~mask
         complete = not bool((maybe if allowed is None else maybe & allowed).any())
     return MatchSet(np.flatnonzero(mask), mask, relevance, near, best, complete)
 
@@ -167,16 +189,9 @@ def _ending(relevance: NDArray[np.float32], threshold: float, fill: float) -> fl
     return max(min(threshold, float(some[0]) if len(some) == _PAGE else fill), min(threshold, fill))
 
 
-def _likeliest(
-    calibration: Calibration,
-    near: NDArray[np.float32],
-    coverage: NDArray[np.float32],
-    evidence: Evidence,
-    relevance: NDArray[np.float32],
-    some: NDArray[np.bool_],
-) -> float:
-    if not evidence.traits:
-        return float(relevance.max(initial=0))
-    forgiven = replace(evidence, differs=np.zeros_like(evidence.differs))
-    likely = calibration.probability(near, coverage, forgiven)[some].max(initial=0)
-    return max(float(likely), float(relevance.max(initial=0)))
+def _likeliest(calibration: Calibration, given: _Given) -> float:
+    """Return the probability of the likeliest product, the traits it contradicts forgiven; 0 where there are none."""
+    if not given.evidence.traits:
+        return 0.0
+    forgiven = replace(given.evidence, differs=np.zeros_like(given.evidence.differs))
+    return float(calibration.probability(given.near, given.coverage, forgiven).max(initial=0))

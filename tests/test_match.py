@@ -118,3 +118,17 @@ def test_a_short_list_is_filled_with_the_likeliest_and_no_further(seed: int, thr
     strict = some & (p >= threshold)
     expected = strict if strict.sum() >= 10 else some & (p >= max(tenth, fill))
     assert np.array_equal(found.mask, expected)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=6, max_size=6), st.floats(0, 1), st.booleans(), st.booleans(), st.integers(0, 1000))
+def test_nothing_without_a_word_is_likelier_than_the_most(
+    weights: list[float], nearest: float, traits: bool, kinds: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    agrees = rng.uniform(size=N).astype(np.float32)
+    differs, other = (1 - agrees) * rng.uniform(size=N).astype(np.float32), (rng.uniform(size=N) < 0.5).astype(np.float32)
+    evidence = Evidence(agrees, differs, other, int(traits), kinds)
+    near = (nearest * rng.uniform(size=N)).astype(np.float32)
+    calibration = Calibration(weights[0], abs(weights[1]), *weights[2:])
+    odds = calibration.odds(near, np.zeros(N, np.float32), evidence)
+    assert odds.max() <= calibration.most(np.float32(nearest), evidence) + 1e-4
