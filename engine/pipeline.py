@@ -116,9 +116,7 @@ class Pipeline:
             return dict(zip(texts, rows, strict=True))
         return {text: outcome(lambda text: self.encoder.encode_queries([text])[0], text) for text in texts}
 
-    def _nearest(
-        self, texts: Sequence[str], vectors: Vectors
-    ) -> dict[str, Neighbours]:
+    def _nearest(self, texts: Sequence[str], vectors: Vectors) -> dict[str, Neighbours]:
         """Return the products nearest in meaning to each text, all in one search; a text left out is searched alone."""
         known = {text: vector for text in texts if not isinstance(vector := vectors[text], Exception)}
         if not known:
@@ -127,11 +125,7 @@ class Pipeline:
         return {} if isinstance(found, Exception) else dict(zip(known, found, strict=True))
 
     def ranked(
-        self,
-        plan: Plan,
-        vectors: Vectors,
-        near: Mapping[str, Neighbours],
-        most: int,
+        self, plan: Plan, vectors: Vectors, near: Mapping[str, Neighbours], most: int
     ) -> tuple[MatchSet, Ranking]:
         """Return the match set and its order, or its best ``most`` where that is not 0."""
         query, allowed, alpha = plan.query, plan.allowed, plan.alpha
@@ -204,9 +198,7 @@ class Pipeline:
 
     def _coded(self, query: ParsedQuery) -> NDArray[np.int64]:
         """Return the rows that bear a code of the query, in the order of the query."""
-        rows = dict.fromkeys(
-            r for c in query.codes for r in c.rows if self._fitting.may_bear(query, c, r)
-        )
+        rows = dict.fromkeys(r for c in query.codes for r in c.rows if self._fitting.may_bear(query, c, r))
         return np.array(list(rows), np.int64)
 
     def _match(

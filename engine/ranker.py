@@ -63,11 +63,14 @@ class Ranker:
         self._model = _booster(folder)
 
     def reorder(self, ranking: Ranking, given: NDArray[np.float32]) -> Ranking:
-        """Return the ranking with its first hits in the order learned, ties as they were; ``given`` are their features."""
+        """Return the ranking with its first hits in the order learned, ties as they were; ``given`` are their features.
+
+        Products that bear a code of the query stay before the others, whatever was learned.
+        """
         if not len(given):
             return ranking
         scores = np.asarray(self._model.predict(given, num_threads=1), np.float64)
-        first = np.argsort(-scores, kind="stable")
+        first = np.lexsort((-scores, ~ranking.code[: len(given)]))
         return taken(ranking, np.concatenate([first, np.arange(len(given), len(ranking.rows))]))
 
 

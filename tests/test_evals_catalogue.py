@@ -40,6 +40,7 @@ def test_answers_are_every_product_whose_title_has_the_words() -> None:
     for form, changed in made.forms.items():
         assert all(text != made.queries[qid] for qid, text in changed.items()), form
     assert catalogue_set(reversed(PRODUCTS), 200) == made
+    assert catalogue_set([*PRODUCTS, Product("A 4", "Alpkit Tall Kettle 500 ml")], 200) == made  # no file can hold its id
     assert catalogue_set(PRODUCTS, 200, seed=1) != made
 
 

@@ -66,12 +66,14 @@ def _judge(
         raise EvaluationError(f"These judgements have the rating {min(odd)}; a judge rates from 0 to 3. Convert them first.")
     settings = load_settings(store=store)
     engine = Engine.open(settings)
-    products = {product.id: product for product in engine.products()}
+    # judgements of an id with white space in it cannot be written
+    products = {product.id: product for product in engine.products() if len(product.id.split()) == 1}
     rankings = [make_run(engine, evalset.queries, depth=depth).rankings, *(read_run(path).rankings for path in run or ())]
-    asked = {qid: found for qid, found in evalset.queries.items() if qid in qrels}
-    open_pairs = unjudged_pairs([{q: r for q, r in ranking.items() if q in asked} for ranking in rankings], qrels, depth)
+    asked = {qid: text for qid, text in evalset.queries.items() if qid in qrels}
+    wanted = [{qid: found for qid, found in ranking.items() if qid in asked} for ranking in rankings]
+    open_pairs = [pair for pair in unjudged_pairs(wanted, qrels, depth) if pair.product_id in products]
     known = {qid: {p: r for p, r in ratings.items() if p in products} for qid, ratings in qrels.items() if qid in asked}
-    pairs = [p for p in mixed_pairs(open_pairs, known, hidden) if p.product_id in products]
+    pairs = mixed_pairs(open_pairs, known, hidden)
     given = Journal(journal)
     facts = {pair: shown(asked[pair.qid], products[pair.product_id]) for pair in pairs}
     ask = _ask_person if by == "person" else _ask_endpoint
