@@ -37,13 +37,14 @@ _FIELD = 10_000_000
 @dataclass(slots=True)
 class Converted:
     """What was read: products and judged queries written, and rows left out by reason. Ratings were multiplied by
-    ``scale`` to be whole numbers."""
+    ``scale`` to be whole numbers; ``kinds`` are kinds of queries by id."""
 
     products: int = 0
     queries: dict[str, str] = field(default_factory=dict)
     qrels: dict[str, dict[str, int]] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
     scale: int = 1
+    kinds: dict[str, str] = field(default_factory=dict)
 
     def judge(self, qid: str, product: str, rating: int) -> None:
         """Keep a judgement; the first of a pair wins."""
@@ -70,6 +71,8 @@ class Converted:
         (out / "queries.tsv").write_text("".join(lines), "utf-8")
         rows = [f"{qid} 0 {p} {r}\n" for qid in judged for p, r in self.qrels[qid].items()]
         (out / "qrels.txt").write_text("".join(rows), "utf-8")
+        if kinds := [f"{qid}\t{self.kinds[qid]}\n" for qid in judged if qid in self.kinds]:
+            (out / "slices.tsv").write_text("".join(kinds), "utf-8")
 
 
 def convert(kind: str, source: Path, out: Path, locale: str = "us") -> Converted:

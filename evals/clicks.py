@@ -26,7 +26,8 @@ _ACTS = frozenset({"click", "cart", "purchase"})
 
 
 def click_judgements(log: SearchLog, least_expected: float = LEAST_EXPECTED) -> Converted:
-    """Return queries with ratings 0 to 3: 3 from 1.5 times the clicks expected, 2 from 0.75, 1 from 0.25.
+    """Return queries with ratings 0 to 3: 3 from 1.5 times the clicks expected, 2 from 0.75, 1 from 0.25. The fifth of the
+    queries asked most often is ``head``, the others are ``tail``.
 
     Raises:
         EvaluationError: no search says what it showed, or none of it was clicked.
@@ -60,6 +61,9 @@ def click_judgements(log: SearchLog, least_expected: float = LEAST_EXPECTED) -> 
             expected[key, product] += rate[place]
     ids = {key: f"q{number}" for number, key in enumerate(texts, 1)}
     found.queries = {ids[key]: text for key, text in texts.items()}
+    asked = Counter(" ".join(fold(query.text)[0].split()) for query in log.queries)
+    busiest = sorted(asked.values(), reverse=True)[: max(1, len(asked) // 5)][-1]
+    found.kinds = {ids[key]: "head" if asked[key] >= busiest else "tail" for key in texts}
     for (key, product), most in expected.items():
         if most < least_expected:
             found.skipped["product shown too seldom for a query"] += 1

@@ -10,14 +10,14 @@ Figures from it are always marked; it has no condensed view, which exists for sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import EvaluationError
 from evals.lines import numbered_lines
 
-__all__ = ["MACHINE_NOTE", "EvalSet", "Qrels", "View", "load_evalset", "load_qrels", "load_queries"]
+__all__ = ["MACHINE_NOTE", "EvalSet", "Qrels", "View", "load_evalset", "load_kinds", "load_qrels", "load_queries"]
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Query id → product id → rating."""
@@ -39,11 +39,15 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class EvalSet:
-    """Queries by id, and one or more sets of judgements by name, the main one first."""
+    """Queries by id, and one or more sets of judgements by name, the main one first.
+
+    ``kinds`` are kinds of queries that the set itself names (``slices.tsv``), such as head and tail of a shop's traffic.
+    """
 
     name: str
     queries: Mapping[str, str]
     qrels: Mapping[str, Qrels]
+    kinds: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def views(self) -> tuple[View, ...]:
         """Return every view, the main one first: each set of judgements as it is, then condensed."""
@@ -97,6 +101,21 @@ def load_queries(path: Path) -> dict[str, str]:
     if not queries:
         raise EvaluationError(f"{path} holds no query. Write each query as id<TAB>query.")
     return queries
+
+
+def load_kinds(path: Path, queries: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the kinds of queries of a TSV file, ``query id <TAB> kind`` a line; a query may have several lines.
+
+    Raises:
+        EvaluationError: the file cannot be read, a line is malformed, or names a query that is not in ``queries``.
+    """
+    kinds: dict[str, list[str]] = {}
+    for number, text in numbered_lines(path):
+        cells = [cell.strip() for cell in text.split("\t")]
+        if len(cells) != 2 or not all(cells) or cells[0] not in queries:
+            raise EvaluationError(f"{path}, line {number}: expected the id of a query, one tab and a kind, found {_short(text)}.")
+        kinds.setdefault(cells[0], []).append(cells[1])
+    return kinds
 
 
 def load_qrels(path: Path) -> dict[str, dict[str, int]]:
@@ -163,7 +182,8 @@ def load_evalset(path: Path, queries: Path | None = None) -> EvalSet:
                 "first. Add their texts or take out their judgements."
             )
     name = path.resolve().name + (f":{queries.stem}" if queries else "")
-    return EvalSet(name, texts, qrels)
+    named_kinds = path / "slices.tsv"
+    return EvalSet(name, texts, qrels, load_kinds(named_kinds, texts) if named_kinds.is_file() else {})
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,7 @@ catalogue.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,13 @@ from engine.language import is_stop, language_of, words
 from engine.lexicon import Lexicon, find_head
 from engine.query.exclude import find_exclusions
 from engine.query.price import find_prices
-from evals.evalsets import Qrels
+from engine.schema import SearchRequest
+from evals.evalsets import EvalSet, Qrels
 from evals.evaluate import ViewResult
+from evals.run import Searcher
 from evals.stats import Estimate, bootstrap_mean
 
-__all__ = ["SliceResult", "kinds_of", "render_slices", "score_slices"]
+__all__ = ["SliceResult", "kinds_of", "render_slices", "score_slices", "with_misspelt"]
 
 _CODE = re.compile(r"(?=\S*\d)(?=\S*[a-z])[a-z0-9][a-z0-9./-]{3,}|\b\d{8,14}\b", re.IGNORECASE)
 _LONG = 5
@@ -49,7 +51,7 @@ def kinds_of(text: str, ratings: Mapping[str, int], lexicon: Lexicon) -> list[st
     content = [w for w in found if not is_stop(w)]
     head = find_head(found, lexicon.find(text, found))
     kinds = ["Chinese" if language_of(text) == "zh" else "English"]
-    kinds.append("long" if len(content) >= _LONG else "head" if len(content) <= 1 else "short")
+    kinds.append("long" if len(content) >= _LONG else "one word" if len(content) <= 1 else "short")
     if list(find_prices(text)):
         kinds.append("price")
     if list(find_exclusions(text, lexicon)):
@@ -63,17 +65,32 @@ def kinds_of(text: str, ratings: Mapping[str, int], lexicon: Lexicon) -> list[st
     return kinds
 
 
-def score_slices(result: ViewResult, queries: Mapping[str, str], qrels: Qrels, seed: int = 0) -> list[SliceResult]:
-    """Return nDCG@10 of every kind, the largest kinds first."""
+def score_slices(
+    result: ViewResult,
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    more: Mapping[str, Sequence[str]] | None = None,
+    seed: int = 0,
+) -> list[SliceResult]:
+    """Return nDCG@10 of every kind, the largest kinds first; ``more`` names further kinds of queries by their ids."""
     lexicon = Lexicon.own()
     column = [m.name for m in result.scores.measures].index("nDCG@10")
     places: dict[str, list[int]] = {}
     for place, qid in enumerate(result.scores.qids):
-        for kind in kinds_of(queries.get(qid, ""), qrels.get(qid, {}), lexicon):
+        for kind in dict.fromkeys((*kinds_of(queries.get(qid, ""), qrels.get(qid, {}), lexicon), *(more or {}).get(qid, ()))):
             places.setdefault(kind, []).append(place)
     values = result.scores.values[:, column]
     ordered = sorted(places.items(), key=lambda item: (-len(item[1]), item[0]))
     return [SliceResult(kind, bootstrap_mean(values[rows], seed=seed)) for kind, rows in ordered]
+
+
+def with_misspelt(searcher: Searcher, evalset: EvalSet) -> dict[str, list[str]]:
+    """Return the kinds a set names, and ``typo`` for the queries in which the searcher finds a slip."""
+    kinds = {qid: list(named) for qid, named in evalset.kinds.items()}
+    for qid, text in evalset.queries.items():
+        if searcher.search(SearchRequest(q=text, per_page=0)).applied.corrected:
+            kinds.setdefault(qid, []).append("typo")
+    return kinds
 
 
 def render_slices(results: list[SliceResult], console: Console) -> None:

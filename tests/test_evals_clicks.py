@@ -47,6 +47,7 @@ def test_what_was_hardly_seen_is_not_judged() -> None:
     found = click_judgements(log)
     assert "lamp" in found.queries.values()
     assert len(found.qrels) == 1
+    assert sorted(found.kinds.values()) == ["head", "tail"]
     assert found.skipped["product shown too seldom for a query"] == 2
     assert found.skipped["search that does not say what it showed"] == 1
 

@@ -58,9 +58,10 @@ def _eval(
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
     from evals.run import make_pool_run, make_run, read_run
-    from evals.slices import render_slices, score_slices
+    from evals.slices import render_slices, score_slices, with_misspelt
 
     evalset = load_evalset(data, queries)
+    engine = None
     if ranking:
         if run or alpha is not None:
             raise EvaluationError("`--ranking` orders the judged products anew. Leave out --run and --alpha.")
@@ -69,11 +70,15 @@ def _eval(
         known = {product.id for product in engine.products()}
         scored = make_pool_run(engine, evalset.queries, evalset.view(view[0]).qrels, known)
     else:
-        scored = read_run(run) if run else make_run(_open(store), evalset.queries, alpha=alpha)
+        engine = None if run else _open(store)
+        scored = make_run(engine, evalset.queries, alpha=alpha) if engine else read_run(run or Path())
     report = evaluate(scored, evalset, views=view or (), task="ranking" if ranking else "retrieval")
     if per_query:
         write_per_query(report, per_query)
-    kinds = score_slices(report.view(), evalset.queries, report.view().view.qrels) if slices else []
+    kinds = []
+    if slices:
+        named = with_misspelt(engine, evalset) if engine else evalset.kinds
+        kinds = score_slices(report.view(), evalset.queries, report.view().view.qrels, named)
     if as_json:
         values = report.to_dict() | ({"slices": [kind.to_dict() for kind in kinds]} if slices else {})
         typer.echo(json.dumps(values, ensure_ascii=False))

@@ -20,7 +20,7 @@ from evals.evaluate import Report, evaluate
 from evals.measures import MIN_REL
 from evals.robustness import score_robustness
 from evals.run import Run, make_pool_run, make_run
-from evals.slices import score_slices
+from evals.slices import score_slices, with_misspelt
 from evals.spelling import score_spelling
 from evals.stats import holm
 from evals.suites import code_suite, score_suite
@@ -70,6 +70,7 @@ def gather(
     compared = _compared(systems, run, evalset, chosen.name, min_rel)
     advance("comparison")
     result = scored.view(chosen.name)
+    kinds = with_misspelt(engine, evalset)
     values: dict[str, Any] = {
         "evalset": evalset.name,
         "view": chosen.name,
@@ -83,7 +84,7 @@ def gather(
         "retrieval": scored.to_dict(),
         "ranking": ordered.to_dict(),
         "compared": compared,
-        "kinds": [kind.to_dict() for kind in score_slices(result, evalset.queries, chosen.qrels)],
+        "kinds": [kind.to_dict() for kind in score_slices(result, evalset.queries, chosen.qrels, kinds)],
         "per_query": _per_query(scored, evalset, chosen.name),
         "left_out": [],
     }
