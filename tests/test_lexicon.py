@@ -108,6 +108,9 @@ def test_what_was_added_under_one_phrase_comes_back_in_order() -> None:
         ((), "Thing", False),
         ((), "WindFall Tablet Stand tablet security enclosure 25.9 cm", True),
         ((), "Acme 600 notebook spare part Battery", True),
+        (("打印机与耗材",), "墨舟 硒鼓粉盒 黑色 适用KX2200打印机", True),
+        ((), "适用于佳能打印机的墨盒", True),
+        ((), "墨舟 黑白激光打印机 兼容多系统", False),
         ((), "Acme laptop with charger and laptop bag", False),
     ],
 )

@@ -20,7 +20,7 @@ __all__ = ["Head", "find_head", "is_accessory"]
 
 _LINKS = frozenset({"for", "fits", "fit", "compatible"})
 _ENDS = frozenset({"with", "without", "that", "which", "from", "of", "in", "on", "under", "to", "who", "where", "by"})
-_NAME_ENDS = re.compile(r"\s[-–—|/+]\s|,|\(|；|，|（|\bw/|\bincl(?:uding|\.)?\s", re.IGNORECASE)
+_NAME_ENDS = re.compile(r"\s[-–—|/+]\s|,|\(|；|，|（|\bw/|\bincl(?:uding|\.)?\s|(?<=.)(?:适用|適用|适配|兼容)", re.IGNORECASE)
 """Where the name of a product ends in its title and its details begin."""
 _INCLUDED = frozenset({"with", "including", "incl"})
 _THINGS = ("thing", "accessory")
