@@ -1,9 +1,9 @@
 """Whether a search for a device finds the device and not what goes with it.
 
 In: a searcher. Out: :class:`AccessoryReport`, the share of the first ten hits of device queries that are accessories. What is
-an accessory is told from a list of words of its own in the last category, or in the title up to its first comma, dash or
-bracket, not from the lexicon that the search uses; a device sold with one (``with bag``) counts as one, so the share is
-rather too high than too low. Queries a shop has nothing suitable for are left out by name.
+an accessory is told from a list of words of its own in the title up to its first comma, dash or bracket, or in a last
+category that holds one kind of thing, not from the lexicon that the search uses. Queries that a shop has nothing suitable for
+are left out by name.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ _ACCESSORY = re.compile(
     r"drums?|fusers?|ribbons?|printheads?|hoods?|straps?|pads?|mousepads?|wrist|rests?|cleaning|kits?|trays?|feeders?|papers?|remote|"
     r"replacement|spares?|accessor(?:y|ies)|enclosures?|lamps? (?:module|bulb)|tripods?|locks?|stylus|earpads?|pouch(?:es)?|"
     r"screens? cleaner|power supply|labels?|media)\b"
-    r"|壳|膜|保护套|键盘膜|支架|挂架|数据线|充电器|充电线|适配器|电池|墨盒|硒鼓|碳粉|色带|相纸|打印纸|电脑包|背包|收纳|配件|垫|清洁|转接|镜头盖|遮光罩|幕布",
+    r"|壳|膜|保护套|键盘膜|支架|挂架|数据线|充电器|充电线|适配器|电池|墨盒|硒鼓|碳粉|色带|相纸|打印纸|电脑包|背包|双肩包|内胆包|粉盒|墨水|收纳|配件|垫|清洁|转接|镜头盖|遮光罩|幕布",
     re.IGNORECASE,
 )
 _NAME_ENDS = re.compile(r"\s[-–|/]\s|,|\(|，|（|\bwith\b|\bincl", re.IGNORECASE)
+_MIXED = re.compile(r"[&/、]|\band\b|[与和及]")
 _FIRST = 10
 
 
@@ -66,8 +67,10 @@ class AccessoryReport:
 
 
 def is_accessory_title(category: str, title: str) -> bool:
-    """Return whether a product is an accessory by its last category, or by its title where there is none."""
-    return bool(_ACCESSORY.search(category or _NAME_ENDS.split(title, maxsplit=1)[0]))
+    """Return whether a product is an accessory by its title, or by a last category that holds one kind of thing."""
+    if _ACCESSORY.search(_NAME_ENDS.split(title, maxsplit=1)[0]):
+        return True
+    return bool(_ACCESSORY.search(category)) and not _MIXED.search(category)
 
 
 def score_accessories(searcher: Searcher, seed: int = 0) -> AccessoryReport:

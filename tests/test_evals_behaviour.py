@@ -27,7 +27,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 @pytest.mark.parametrize(
     ("category", "title", "accessory"),
     [
-        ("", "Acme Laptop Bag 15 inch", True), ("", "Acme Laptop with bag", False), ("Laptops", "Acme Bag Edition", False),
+        ("", "Acme Laptop Bag 15 inch", True), ("", "Acme Laptop with bag", False), ("Printers & Toner", "Acme 500 Printer", False), ("打印机与耗材", "墨舟 硒鼓粉盒", True),
         ("", "Acme 500 printer, toner included", False), ("手机壳", "透明", True), ("", "星屿 手机", False), ("", "Acme Desktop PC", False),
     ],
 )  # fmt: skip
