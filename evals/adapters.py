@@ -24,6 +24,8 @@ import orjson
 import pyarrow.parquet as pq
 
 from engine.errors import EvaluationError
+from evals.evalsets import write_qrels, write_queries
+from evals.lines import write_text
 
 __all__ = ["ADAPTERS", "ESCI_RATINGS", "Converted", "convert"]
 
@@ -66,13 +68,10 @@ class Converted:
         self.skipped["query without a judgement"] += len(self.queries) - len(judged)
         self.skipped = +self.skipped
         self.queries = {qid: self.queries[qid] for qid in judged}
-        out.mkdir(parents=True, exist_ok=True)
-        lines = [f"{qid}\t{' '.join(text.split())}\n" for qid, text in self.queries.items()]
-        (out / "queries.tsv").write_text("".join(lines), "utf-8")
-        rows = [f"{qid} 0 {p} {r}\n" for qid in judged for p, r in self.qrels[qid].items()]
-        (out / "qrels.txt").write_text("".join(rows), "utf-8")
+        write_queries(out / "queries.tsv", self.queries)
+        write_qrels(out / "qrels.txt", {qid: self.qrels[qid] for qid in judged})
         if kinds := [f"{qid}\t{self.kinds[qid]}\n" for qid in judged if qid in self.kinds]:
-            (out / "slices.tsv").write_text("".join(kinds), "utf-8")
+            write_text(out / "slices.tsv", "".join(kinds))
 
 
 def convert(kind: str, source: Path, out: Path, locale: str = "us") -> Converted:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,8 @@ from engine.language import Word, is_stop, stem, words
 from engine.query.spans import overlaps
 from engine.schema import Product
 from engine.units import find_quantities
-from evals.evalsets import Qrels, load_qrels, load_queries
+from evals.evalsets import Qrels, load_qrels, load_queries, write_qrels, write_queries
+from evals.lines import write_text
 from evals.robustness import FORMS, variants
 from evals.suites import code_suite
 
@@ -115,21 +116,13 @@ def write_set(made: RobustnessSet, folder: Path) -> None:
     """Write ``queries.tsv``, ``qrels.txt`` and ``queries.FORM.tsv`` for each form.
 
     Raises:
-        EvaluationError: the folder cannot be written.
+        EvaluationError: a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_queries(folder / "queries.tsv", made.queries)
-        rows = [f"{qid} 0 {product} {rating}\n" for qid, rated in made.qrels.items() for product, rating in rated.items()]
-        (folder / "qrels.txt").write_text("".join(rows), "utf-8")
-        for form, changed in made.forms.items():
-            _write_queries(folder / f"queries.{form}.tsv", changed)
-    except OSError as error:
-        raise EvaluationError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
-
-
-def _write_queries(path: Path, queries: Mapping[str, str]) -> None:
-    path.write_text("".join(f"{qid}\t{text}\n" for qid, text in queries.items()), "utf-8")
+    write_queries(folder / "queries.tsv", made.queries)
+    write_qrels(folder / "qrels.txt", made.qrels)
+    for form, changed in made.forms.items():
+        # as they are: white space is what one of the forms changes
+        write_text(folder / f"queries.{form}.tsv", "".join(f"{qid}\t{text}\n" for qid, text in changed.items()))
 
 
 def read_set(folder: Path) -> RobustnessSet:

@@ -15,9 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import EvaluationError
-from evals.lines import numbered_lines
+from evals.lines import numbered_lines, write_text
 
-__all__ = ["MACHINE_NOTE", "EvalSet", "Qrels", "View", "load_evalset", "load_kinds", "load_qrels", "load_queries"]
+__all__ = [
+    "MACHINE_NOTE",
+    "EvalSet",
+    "Qrels",
+    "View",
+    "load_evalset",
+    "load_kinds",
+    "load_qrels",
+    "load_queries",
+    "write_qrels",
+    "write_queries",
+]
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Query id → product id → rating."""
@@ -149,6 +160,25 @@ def load_qrels(path: Path) -> dict[str, dict[str, int]]:
     if not qrels:
         raise EvaluationError(f"{path} holds no judgement. Write each as query id, 0, product id, rating.")
     return qrels
+
+
+def write_queries(path: Path, queries: Mapping[str, str]) -> None:
+    """Write queries, and their folder, in the form :func:`load_queries` reads; white space in a query becomes one space.
+
+    Raises:
+        EvaluationError: the file cannot be written.
+    """
+    write_text(path, "".join(f"{qid}\t{' '.join(text.split())}\n" for qid, text in queries.items()), make_folder=True)
+
+
+def write_qrels(path: Path, qrels: Qrels) -> None:
+    """Write judgements in the form :func:`load_qrels` reads.
+
+    Raises:
+        EvaluationError: the file cannot be written.
+    """
+    lines = [f"{qid} 0 {product} {rating}\n" for qid, rated in qrels.items() for product, rating in rated.items()]
+    write_text(path, "".join(lines))
 
 
 def load_evalset(path: Path, queries: Path | None = None) -> EvalSet:

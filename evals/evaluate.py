@@ -23,6 +23,7 @@ from rich.table import Table
 from engine.errors import EvaluationError
 from evals.bounds import bounds
 from evals.evalsets import EvalSet, View
+from evals.lines import write_text
 from evals.measures import MIN_REL, QueryScores, score_queries
 from evals.run import Run
 from evals.stats import RESAMPLES, Estimate, bootstrap_mean
@@ -181,10 +182,7 @@ def write_per_query(report: Report, path: Path) -> None:
             returned = len(report.run.rankings.get(qid, ()))
             figures = [f"{value:.4f}" for value in values]
             lines.append("\t".join([qid, query, result.view.name, *figures, str(returned), str(relevant)]))
-    try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror or error}. Choose another path.") from error
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _table(result: ViewResult) -> Table:

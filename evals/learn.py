@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from engine.errors import EvaluationError
 from engine.ranker import FEATURES
 from evals.evalsets import Qrels
+from evals.lines import write_text
 from evals.measures import score_queries
 from evals.stats import Estimate, paired_difference, randomisation_test
 from evals.tune import fold_of
@@ -127,15 +128,11 @@ def save_ranker(learned: Learned, folder: Path) -> None:
     """Write the learned order and a card with what it is worth.
 
     Raises:
-        EvaluationError: the folder cannot be written.
+        EvaluationError: a file cannot be written.
     """
     card = {"features": list(FEATURES), **{k: v for k, v in learned.to_dict().items() if k != "features"}}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "ranker.txt").write_text(learned.model, "utf-8")
-        (folder / "ranker.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-    except OSError as error:
-        raise EvaluationError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
+    write_text(folder / "ranker.txt", learned.model, make_folder=True)
+    write_text(folder / "ranker.json", json.dumps(card, indent=1) + "\n")
 
 
 def _fit(sheets: Sequence[_Sheet], seed: int) -> Any:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from engine.errors import EvaluationError
 from engine.schema import SearchRequest, SearchResponse
 from evals.evalsets import Qrels
-from evals.lines import numbered_lines
+from evals.lines import numbered_lines, write_text
 
 __all__ = ["Orderer", "Run", "Searcher", "make_pool_run", "make_run", "read_run", "write_run"]
 
@@ -109,10 +109,7 @@ def write_run(run: Run, path: Path, tag: str = "") -> None:
         for qid, ranking in run.rankings.items()
         for rank, product in enumerate(ranking, start=1)
     ]
-    try:
-        path.write_text("".join(lines), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror or error}. Choose another path.") from error
+    write_text(path, "".join(lines))
 
 
 def read_run(path: Path) -> Run:

@@ -52,7 +52,7 @@ def _judge(
 ) -> None:
     """Complete the judgements: rate what nobody rated, blind and shuffled, with rated pairs hidden among it."""
     from engine.engine import Engine
-    from evals.evalsets import load_evalset
+    from evals.evalsets import load_evalset, write_qrels
     from evals.judging import Journal, agreement, shown, with_ratings
     from evals.pool import mixed_pairs, unjudged_pairs
     from evals.run import make_run, read_run
@@ -82,7 +82,7 @@ def _judge(
     rated = sum(pair.known is None and (pair.qid, pair.product_id) in given.given for pair in pairs)
     values = found.to_dict() | {"open": len(open_pairs), "rated": rated, "written": found.believed and rated > 0}
     if values["written"]:
-        _write(out, with_ratings(qrels, pairs, given.given))
+        write_qrels(out, with_ratings(qrels, pairs, given.given))
     if as_json:
         typer.echo(json.dumps(values))
     else:
@@ -147,11 +147,3 @@ def _say(found: Agreement, rated: int, unjudged: int, out: Path, journal: Path) 
         typer.echo(f"Fewer than {LEAST_HIDDEN} known pairs were rated, too few to believe anyone; {journal} keeps the ratings.")
     else:
         typer.echo(f"The lower end is below {LEAST_KAPPA:g}: the judge is not believed, and {journal} keeps the ratings.")
-
-
-def _write(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
-    lines = [f"{qid} 0 {product} {rating}\n" for qid, ratings in qrels.items() for product, rating in ratings.items()]
-    try:
-        path.write_text("".join(lines), "utf-8")
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror}. Choose another path.") from error

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from engine.errors import EvaluationError
 from engine.settings import load_settings
 
 __all__ = ["register"]
@@ -37,7 +36,7 @@ def _report(
     """Measure everything and write a page with plots and a JSON file."""
     from engine.engine import Engine
     from evals.evalsets import load_evalset
-    from evals.lines import numbered_lines
+    from evals.lines import numbered_lines, write_text
     from evals.report import gather, page
     from evals.report.gather import STEPS
     from evals.run import read_run
@@ -53,13 +52,6 @@ def _report(
             bars.update(task, advance=1, description=f"Measured {step}")
 
         values = gather(engine, evalset, view=view, min_rel=min_rel, others=others, hopeless=hopeless, advance=advance)
-    _write(json_out, json.dumps(values, ensure_ascii=False, indent=1) + "\n")
-    _write(html, page(values))
+    write_text(json_out, json.dumps(values, ensure_ascii=False, indent=1) + "\n")
+    write_text(html, page(values))
     typer.echo(f"{html} and {json_out} written.")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror}. Choose another path.") from error

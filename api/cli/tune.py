@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from engine.errors import EvaluationError
 from engine.settings import load_settings
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ def _tune(
 ) -> None:
     """Find the shop's own weights of meaning and feedback; refuse a gain that may be chance."""
     from evals.evalsets import load_evalset
+    from evals.lines import write_text
     from evals.tune import ALPHAS, FEEDBACKS, toml_of, tune
 
     evalset = load_evalset(data, queries)
@@ -68,7 +68,7 @@ def _tune(
         )
         typer.echo(toml_of(found.settings) if found.kept else "The settings in force stay.")
     if out and found.kept:
-        _write(out, toml_of(found.settings))
+        write_text(out, toml_of(found.settings))
 
 
 def _calibrate(
@@ -90,7 +90,7 @@ def _calibrate(
     """Measure how well the probabilities of hits hold, and fit them to these judgements."""
     from engine.match import Calibration
     from evals.calibration import fit_calibration, score_matching, score_suitable
-    from evals.lines import numbered_lines
+    from evals.lines import numbered_lines, write_text
     from evals.tune import toml_of
 
     engine, evalset, judged = _judged(store, data, queries, view, min_rel)
@@ -120,7 +120,7 @@ def _calibrate(
             typer.echo(f"Measured with what was fitted to {from_data}, which has not seen these judgements.")
         typer.echo("Fitted to these judgements:\n" + toml_of({"calibration": weights}))
     if out:
-        _write(out, toml_of({"calibration": weights}))
+        write_text(out, toml_of({"calibration": weights}))
 
 
 def _learn(
@@ -170,12 +170,6 @@ def _judged(
     known = frozenset(p.id for p in engine.products())
     return engine, evalset, judged_signals(engine, evalset.queries, evalset.view(view).qrels, min_rel, known)
 
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror}. Choose another path.") from error
 
 
 def _open(store: Path | None) -> Engine:
