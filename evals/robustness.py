@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from engine.errors import EvaluationError
@@ -241,6 +242,6 @@ def render(report: RobustnessReport, console: Console) -> None:
     for f in report.forms:
         d = f.difference
         table.add_row(
-            f.form, str(d.n), f"{f.plain:.3f}", f"{f.changed:.3f}", f"{f.loss:.1%}", f"{d.low:+.3f} to {d.high:+.3f}"
+            escape(f.form), str(d.n), f"{f.plain:.3f}", f"{f.changed:.3f}", f"{f.loss:.1%}", f"{d.low:+.3f} to {d.high:+.3f}"
         )
     console.print(table)

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from engine.language import is_stop, language_of, words
@@ -101,5 +102,5 @@ def render_slices(results: list[SliceResult], console: Console) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for r in results:
         e = r.estimate
-        table.add_row(r.kind, f"{e.mean:.3f}", f"{e.low:.3f}-{e.high:.3f}", str(e.n))
+        table.add_row(escape(r.kind), f"{e.mean:.3f}", f"{e.low:.3f}-{e.high:.3f}", str(e.n))
     console.print(table)

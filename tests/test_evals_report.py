@@ -84,4 +84,5 @@ def test_a_plot_draws_what_it_is_given() -> None:
     svg = dots([Point("a & b", 0.5, 0.4, 0.6, (0.3, 0.9)), Point("手机", 0.1, 0.0, 0.2)], "nDCG")
     assert "a &amp; b" in svg
     assert "手机" in svg
+    assert "under $5 \\frac{ $" in dots([Point("under $5 \\frac{ $", 0.5, 0.4, 0.6)], "$")
     assert "var(--accent)" in svg

@@ -23,6 +23,7 @@ _VARIABLES = {_INK: "--ink", _SOFT: "--soft", _ACCENT: "--accent", _LINE: "--lin
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "daogou",
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": _INK,
