@@ -145,7 +145,7 @@ class Engine:
     def features(self, q: str) -> tuple[list[str], NDArray[np.float32]]:
         """Return the ids of the first hits, and what a ranker is given of them (:data:`engine.ranker.FEATURES`)."""
         rows, given = self._pipeline.features(q)
-        return [self._documents.product(int(row)).id for row in rows], given
+        return [self._documents.ids[int(row)] for row in rows], given
 
     def order(self, q: str, product_ids: Sequence[str]) -> list[str]:
         """Return these products alone in the order a search gives them, limits and exclusions left aside; those that share
@@ -221,6 +221,11 @@ class Engine:
         """
         (row,) = self._documents.rows_of([product_id])
         return self._documents.document(row)
+
+    @property
+    def product_ids(self) -> frozenset[str]:
+        """The ids of every product."""
+        return frozenset(self._documents.ids)
 
     def products(self) -> Iterator[Product]:
         """Yield every product, by id."""

@@ -56,7 +56,7 @@ class Fitting:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._accessory = table.labelled(ACCESSORY, ("true",))
-        self._prices = table.prices()
+        self.prices = table.prices()
         self._nothing = np.zeros(table.n, np.float32)
         self._device = (~self._accessory).astype(np.float32)
         self._part = self._accessory.astype(np.float32)
@@ -122,7 +122,7 @@ class Fitting:
 
     def _low(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return how low the price of each row is among them: 0.5 for the lowest, -0.5 for the highest, else 0."""
-        prices = self._prices[rows]
+        prices = self.prices[rows]
         known = ~np.isnan(prices)
         out = np.zeros(len(rows), np.float32)
         if known.sum() > 1:

@@ -22,7 +22,20 @@ from typing import Literal
 import rjieba
 import Stemmer
 
-__all__ = ["PIECE", "TERMS_VERSION", "Term", "Word", "fold", "is_stop", "language_of", "normalize_code", "stem", "terms", "words"]
+__all__ = [
+    "PIECE",
+    "TERMS_VERSION",
+    "Term",
+    "Word",
+    "fold",
+    "folded_line",
+    "is_stop",
+    "language_of",
+    "normalize_code",
+    "stem",
+    "terms",
+    "words",
+]
 
 TERMS_VERSION = 1
 """Changes whenever :func:`terms` would cut a text differently; stored in every snapshot."""
@@ -102,6 +115,11 @@ def fold(text: str) -> tuple[str, Sequence[int]]:
         done = found.end()
     places.extend(range(done, len(text) + 1))
     return folded, places
+
+
+def folded_line(text: str) -> str:
+    """Return ``text`` folded, with one space for any white space: two searches with the same one are the same search."""
+    return " ".join(fold(text)[0].split())
 
 
 def language_of(text: str) -> Literal["en", "zh", ""]:

@@ -79,7 +79,6 @@ class Pipeline:
             english=whole_words(folder / "encoder"),
         )
         self._groups = self.table.groups()
-        self._prices = self.table.prices()
         self._ranker = Ranker(Path(settings.ranker)) if settings.ranker else None
         self._fitting = Fitting(self.table)
         self._calibration = Calibration(*settings.calibration)
@@ -147,7 +146,7 @@ class Pipeline:
             most = max(most, APART)
         ranking = rank(candidates, found, alpha, vector, self.vectors, gain, feedback, most)
         if self._ranker:
-            ranking = self._ranker.reorder(ranking, features(query, ranking, found, evidence, self._prices))
+            ranking = self._ranker.reorder(ranking, features(query, ranking, found, evidence, self._fitting.prices))
         return found, apart(ranking, self.vectors, self._groups, held_back) if held_back else ranking
 
     def signals(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -171,7 +170,7 @@ class Pipeline:
         plan = plain.plan(SearchRequest(q=q))
         found, ranking = plain.ranked(plan, *plain.placed([plan]), APART)
         rows = ranking.rows[:APART]
-        return rows, features(plan.query, ranking, found, self._fitting.weigh(plan.query), self._prices)
+        return rows, features(plan.query, ranking, found, self._fitting.weigh(plan.query), self._fitting.prices)
 
     def order(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those of ``rows`` that share words or meaning with ``q``, best first, limits and exclusions left aside."""

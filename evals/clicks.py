@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from engine.errors import EvaluationError
-from engine.language import fold
+from engine.language import folded_line
 from evals.adapters import Converted
 from indexer.logs import SearchLog
 
@@ -54,14 +54,14 @@ def click_judgements(log: SearchLog, least_expected: float = LEAST_EXPECTED) -> 
     expected: defaultdict[tuple[str, str], float] = defaultdict(float)
     texts: dict[str, str] = {}
     for query in shown:
-        key = " ".join(fold(query.text)[0].split())
+        key = folded_line(query.text)
         texts.setdefault(key, query.text)
         for place, product in enumerate(query.shown[:_DEEPEST]):
             got[key, product] += product in clicked[query.query_id]
             expected[key, product] += rate[place]
     ids = {key: f"q{number}" for number, key in enumerate(texts, 1)}
     found.queries = {ids[key]: text for key, text in texts.items()}
-    asked = Counter(" ".join(fold(query.text)[0].split()) for query in log.queries)
+    asked = Counter(folded_line(query.text) for query in log.queries)
     busiest = sorted(asked.values(), reverse=True)[: max(1, len(asked) // 5)][-1]
     found.kinds = {ids[key]: "head" if asked[key] >= busiest else "tail" for key in texts}
     for (key, product), most in expected.items():

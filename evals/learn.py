@@ -20,14 +20,13 @@ from engine.errors import EvaluationError
 from engine.ranker import FEATURES
 from evals.evalsets import Qrels
 from evals.lines import write_text
-from evals.measures import score_queries
+from evals.measures import DECIDING, score_queries
 from evals.stats import Estimate, paired_difference, randomisation_test
 from evals.tune import fold_of
 
 __all__ = ["LEAST_QUERIES", "Learned", "learn", "save_ranker"]
 
 LEAST_QUERIES = 1000
-_MEASURE = "nDCG@10"
 _TREES = 200
 _LEVEL = 0.05
 
@@ -56,7 +55,7 @@ class Learned:
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as plain JSON values."""
         return {
-            "measure": _MEASURE,
+            "measure": DECIDING,
             "before": round(self.before, 4),
             "after": round(self.after, 4),
             "gain": self.gain.to_dict(),
@@ -172,4 +171,4 @@ def _score(sheet: _Sheet, qrels: Qrels, scores: Any) -> float:
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     ranking = {sheet.qid: tuple(sheet.ids[i] for i in order)}
     scored = score_queries(ranking, {sheet.qid: qrels[sheet.qid]}, min_rel=1)
-    return float(scored.column(_MEASURE)[0])
+    return float(scored.column(DECIDING)[0])

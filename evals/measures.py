@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from engine.errors import EvaluationError
 from evals.evalsets import Qrels
 
-__all__ = ["MIN_REL", "Measure", "QueryScores", "condense", "score_queries", "standard_measures"]
+__all__ = ["DECIDING", "MIN_REL", "Measure", "QueryScores", "condense", "score_queries", "standard_measures"]
 
+DECIDING = "nDCG@10"
+"""The measure to decide by."""
 MIN_REL = 2
 """Smallest rating of a relevant product on the 0-3 scale."""
 
@@ -50,7 +52,7 @@ def standard_measures(min_rel: int = MIN_REL) -> tuple[Measure, ...]:
         raise EvaluationError(f"A relevant product cannot start at rating {min_rel}. Use 1 or more.")
     rel = "" if min_rel == 1 else f"(rel={min_rel})"
     return (
-        Measure("nDCG@10", 1),
+        Measure(DECIDING, 1),
         Measure(f"RR{rel}@10", min_rel),
         Measure(f"P{rel}@10", min_rel),
         Measure(f"R{rel}@100", min_rel),

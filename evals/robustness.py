@@ -25,13 +25,12 @@ from rich.table import Table
 from engine.errors import EvaluationError
 from engine.units import find_quantities
 from evals.evalsets import Qrels
-from evals.measures import score_queries
+from evals.measures import DECIDING, score_queries
 from evals.run import Searcher, make_run
 from evals.stats import Estimate, paired_difference
 
 __all__ = ["FORMS", "FormResult", "RobustnessReport", "render", "score_robustness", "variants"]
 
-_MEASURE = "nDCG@10"
 _WORD = re.compile(r"[a-z]{4,}", re.IGNORECASE)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _OTHER_UNIT = {"cm": (2.54, "inch", "cm"), "kg": (0.45359237, "lb", "kg"), "GB": (1000.0, "TB", "GB"), "l": (0.001, "ml", "l")}
@@ -178,7 +177,7 @@ class RobustnessReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
         return {
-            "measure": f"{_MEASURE}, rated products only" if self.condensed else _MEASURE,
+            "measure": f"{DECIDING}, rated products only" if self.condensed else DECIDING,
             "forms": {
                 f.form: {
                     "n": f.difference.n,
@@ -228,13 +227,12 @@ def score_robustness(
 def _scores(searcher: Searcher, queries: Mapping[str, str], qrels: Qrels, condensed: bool) -> dict[str, float]:
     rankings = make_run(searcher, queries).rankings
     scored = score_queries(rankings, {qid: qrels[qid] for qid in queries}, condensed=condensed)
-    column = [m.name for m in scored.measures].index(_MEASURE)
-    return {qid: float(scored.values[i, column]) for i, qid in enumerate(scored.qids)}
+    return dict(zip(scored.qids, scored.column(DECIDING).tolist(), strict=True))
 
 
 def render(report: RobustnessReport, console: Console) -> None:
     """Print one row for each form."""
-    table = Table(title=f"{_MEASURE} of the same needs written otherwise", title_justify="left", box=SIMPLE_HEAD,
+    table = Table(title=f"{DECIDING} of the same needs written otherwise", title_justify="left", box=SIMPLE_HEAD,
                   padding=(0, 1, 0, 0))  # fmt: skip
     table.add_column("form")
     for heading in ("n", "as it is", "changed", "lost", "difference, 95 %"):

@@ -24,6 +24,7 @@ from engine.query.price import find_prices
 from engine.schema import SearchRequest
 from evals.evalsets import EvalSet, Qrels
 from evals.evaluate import ViewResult
+from evals.measures import DECIDING
 from evals.run import Searcher
 from evals.stats import Estimate, bootstrap_mean
 
@@ -75,12 +76,11 @@ def score_slices(
 ) -> list[SliceResult]:
     """Return nDCG@10 of every kind, the largest kinds first; ``more`` names further kinds of queries by their ids."""
     lexicon = Lexicon.own()
-    column = [m.name for m in result.scores.measures].index("nDCG@10")
     places: dict[str, list[int]] = {}
     for place, qid in enumerate(result.scores.qids):
         for kind in dict.fromkeys((*kinds_of(queries.get(qid, ""), qrels.get(qid, {}), lexicon), *(more or {}).get(qid, ()))):
             places.setdefault(kind, []).append(place)
-    values = result.scores.values[:, column]
+    values = result.scores.column(DECIDING)
     ordered = sorted(places.items(), key=lambda item: (-len(item[1]), item[0]))
     return [SliceResult(kind, bootstrap_mean(values[rows], seed=seed)) for kind, rows in ordered]
 

@@ -21,7 +21,7 @@ from engine.engine import Engine
 from engine.errors import EvaluationError
 from engine.language import stem, words
 from evals.evalsets import Qrels
-from evals.measures import score_queries
+from evals.measures import DECIDING, score_queries
 from evals.run import make_run
 from evals.stats import Estimate, paired_difference, randomisation_test
 
@@ -30,7 +30,6 @@ __all__ = ["ALPHAS", "FEEDBACKS", "Tuning", "fold_of", "tune"]
 ALPHAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FEEDBACKS = (0.0, 0.2, 0.3, 0.4)
 _DEPTH = 10
-_MEASURE = "nDCG@10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Tuning:
         """Return the tuning as plain JSON values."""
         return {
             "settings": dict(self.settings),
-            "measure": _MEASURE,
+            "measure": DECIDING,
             "before": round(self.before, 4),
             "after": round(self.after, 4),
             "gain": self.gain.to_dict(),
@@ -120,9 +119,9 @@ def _best(table: NDArray[np.float64]) -> int:
 def _scores(engine: Engine, queries: Mapping[str, str], qrels: Qrels) -> NDArray[np.float64]:
     rankings = make_run(engine, queries, depth=_DEPTH).rankings
     scored = score_queries(rankings, {qid: qrels[qid] for qid in queries})
-    column = [m.name for m in scored.measures].index(_MEASURE)
+    values = scored.column(DECIDING)
     place = {qid: i for i, qid in enumerate(scored.qids)}
-    return np.array([scored.values[place[qid], column] for qid in queries])
+    return np.array([values[place[qid]] for qid in queries])
 
 
 def toml_of(settings: Mapping[str, float | Sequence[float]]) -> str:

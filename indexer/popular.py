@@ -12,7 +12,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from engine.language import fold
+from engine.language import folded_line
 from indexer.logs import SearchLog
 
 __all__ = ["Popular", "popular_queries"]
@@ -34,7 +34,7 @@ def popular_queries(log: SearchLog, least: int) -> Popular:
     users: defaultdict[str, set[str]] = defaultdict(set)
     spelt: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for query in log.queries:
-        key = " ".join(fold(query.text)[0].split())
+        key = folded_line(query.text)
         spelt[key][query.text] += 1
         if query.user:
             users[key].add(query.user)

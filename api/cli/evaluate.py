@@ -67,11 +67,12 @@ def _eval(
             raise EvaluationError("`--ranking` orders the judged products anew. Leave out --run and --alpha.")
         engine = _open(store)
         view = [evalset.view(view[0] if view else "").name]
-        known = {product.id for product in engine.products()}
-        scored = make_pool_run(engine, evalset.queries, evalset.view(view[0]).qrels, known)
+        scored = make_pool_run(engine, evalset.queries, evalset.view(view[0]).qrels, engine.product_ids)
+    elif run:
+        scored = read_run(run)
     else:
-        engine = None if run else _open(store)
-        scored = make_run(engine, evalset.queries, alpha=alpha) if engine else read_run(run or Path())
+        engine = _open(store)
+        scored = make_run(engine, evalset.queries, alpha=alpha)
     report = evaluate(scored, evalset, views=view or (), task="ranking" if ranking else "retrieval")
     if per_query:
         write_per_query(report, per_query)

@@ -19,6 +19,7 @@ from engine.errors import EvaluationError
 from engine.settings import load_settings
 
 if TYPE_CHECKING:
+    from engine.settings import Settings
     from evals.judging import Agreement, Journal
     from evals.pool import Pair
 
@@ -76,8 +77,10 @@ def _judge(
     pairs = mixed_pairs(open_pairs, known, hidden)
     given = Journal(journal)
     facts = {pair: shown(asked[pair.qid], products[pair.product_id]) for pair in pairs}
-    ask = _ask_person if by == "person" else _ask_endpoint
-    ask(given.left(pairs), facts, given, settings)
+    if by == "person":
+        _ask_person(given.left(pairs), facts, given)
+    else:
+        _ask_endpoint(given.left(pairs), facts, given, settings)
     found = agreement(pairs, given.given)
     rated = sum(pair.known is None and (pair.qid, pair.product_id) in given.given for pair in pairs)
     values = found.to_dict() | {"open": len(open_pairs), "rated": rated, "written": found.believed and rated > 0}
@@ -89,7 +92,7 @@ def _judge(
         _say(found, rated, len(open_pairs), out, journal)
 
 
-def _ask_person(pairs: Sequence[Pair], facts: Mapping[Pair, dict[str, Any]], given: Journal, settings: object) -> None:
+def _ask_person(pairs: Sequence[Pair], facts: Mapping[Pair, dict[str, Any]], given: Journal) -> None:
     from evals.judging import MEANINGS
 
     console = Console(stderr=True, highlight=False)
@@ -119,7 +122,7 @@ def _answer(console: Console) -> str:
         console.print("Type 0, 1, 2, 3, s or q.")
 
 
-def _ask_endpoint(pairs: Sequence[Pair], facts: Mapping[Pair, dict[str, Any]], given: Journal, settings: Any) -> None:
+def _ask_endpoint(pairs: Sequence[Pair], facts: Mapping[Pair, dict[str, Any]], given: Journal, settings: Settings) -> None:
     from engine.explain.endpoint import ChatEndpoint
     from evals.judging import ask_model
 

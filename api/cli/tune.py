@@ -167,8 +167,8 @@ def _judged(
 
     evalset = load_evalset(data, queries)
     engine = _open(store)
-    known = frozenset(p.id for p in engine.products())
-    return engine, evalset, judged_signals(engine, evalset.queries, evalset.view(view).qrels, min_rel, known)
+    judged = judged_signals(engine, evalset.queries, evalset.view(view).qrels, min_rel, engine.product_ids)
+    return engine, evalset, judged
 
 
 

@@ -21,7 +21,7 @@ import orjson
 from numpy.typing import NDArray
 from pypinyin import lazy_pinyin
 
-from engine.language import fold, is_stop, words
+from engine.language import fold, folded_line, is_stop, words
 from engine.schema import Product, Suggestion
 
 __all__ = ["PrefixBuilder", "PrefixIndex"]
@@ -80,7 +80,7 @@ class PrefixBuilder:
 
 
 def _keys(text: str, spoken: bool) -> set[str]:
-    folded = " ".join(fold(text)[0].split())
+    folded = folded_line(text)
     starts = [0]
     starts += [i for i in range(1, len(folded)) if folded[i - 1] == " " or folded[i] > _HAN_FROM]
     keys = {folded[i : i + 40] for i in starts[:_KEYS_PER_ENTRY]}
@@ -118,7 +118,7 @@ class PrefixIndex:
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
         """Return at most ``limit`` completions of ``typed``, the most common first, ties by text."""
-        prefix = " ".join(fold(typed)[0].split())
+        prefix = folded_line(typed)
         if not prefix:
             return []
         entries = self._beginning(prefix)

@@ -22,7 +22,6 @@ _LINKS = frozenset({"for", "fits", "fit", "compatible"})
 _ENDS = frozenset({"with", "without", "that", "which", "from", "of", "in", "on", "under", "to", "who", "where", "by"})
 _NAME_ENDS = re.compile(r"\s[-–—|/+]\s|,|\(|；|，|（|\bw/|\bincl(?:uding|\.)?\s|(?<=.)(?:适用|適用|适配|兼容)", re.IGNORECASE)
 """Where the name of a product ends in its title and its details begin."""
-_INCLUDED = frozenset({"with", "including", "incl"})
 _THINGS = ("thing", "accessory")
 _PEOPLE = frozenset({"person", "season", "quality"})
 
@@ -120,7 +119,7 @@ def _names_device(word: Word, phrases: Sequence[Phrase[Entry]], index: int, devi
 
 def _part_of_another(found: Sequence[Word], phrases: Sequence[Phrase[Entry]]) -> bool:
     """Return whether an accessory is named right after a thing: ``tablet stand tablet security enclosure``."""
-    end = next((i for i, w in enumerate(found) if w.text in _INCLUDED), len(found))
+    end = next((i for i, w in enumerate(found) if w.text == "with"), len(found))
     return any(
         one.last == other.first and other.last <= end and one.means[0].kind == "thing" and other.means[0].kind == "accessory"
         for one, other in pairwise(phrases)
@@ -133,9 +132,10 @@ def is_accessory(category: Sequence[str], title: str, lexicon: Lexicon) -> bool:
         found = words(text)
         phrases = lexicon.find(text, found)
         head = find_head(found, phrases)
-        if text not in category[-1:] and _part_of_another(found, phrases):
+        own = text in category[-1:]
+        if not own and _part_of_another(found, phrases):
             return True
-        mixed = text in category[-1:] and len({e.kind for p in phrases for e in p.means if e.kind in _THINGS}) > 1
+        mixed = own and len({e.kind for p in phrases for e in p.means if e.kind in _THINGS}) > 1
         if head.thing is not None and not mixed:
             return head.accessory
     return False

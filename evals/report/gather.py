@@ -17,7 +17,7 @@ from evals.calibration import fit_calibration, judged_signals, reliability, scor
 from evals.compare import compare
 from evals.evalsets import EvalSet
 from evals.evaluate import Report, evaluate
-from evals.measures import MIN_REL
+from evals.measures import DECIDING, MIN_REL
 from evals.robustness import score_robustness
 from evals.run import Run, make_pool_run, make_run
 from evals.slices import score_slices, with_misspelt
@@ -34,7 +34,6 @@ STEPS = (
 """The parts of a report, in the order they are measured."""
 _CODES = 200
 _WORDS = 200
-_DECIDES = "nDCG@10"
 
 
 def gather(
@@ -54,7 +53,7 @@ def gather(
     """
     chosen = evalset.view(view)
     queries = {qid: text for qid, text in evalset.queries.items() if qid in chosen.qrels}
-    known = frozenset(product.id for product in engine.products())
+    known = engine.product_ids
     run = make_run(engine, evalset.queries)
     advance("search")
     scored = evaluate(run, evalset, min_rel=min_rel)
@@ -115,7 +114,7 @@ def _compared(systems: Mapping[str, Run], run: Run, evalset: EvalSet, view: str,
     rows: list[dict[str, Any]] = []
     for name, other in systems.items():
         found = compare(other, run, evalset, view, min_rel=min_rel)
-        measured = next(m for m in found.measures if m.measure == _DECIDES)
+        measured = next(m for m in found.measures if m.measure == DECIDING)
         rows.append(
             {
                 "system": name,
@@ -136,12 +135,12 @@ def _compared(systems: Mapping[str, Run], run: Run, evalset: EvalSet, view: str,
 
 def _per_query(report: Report, evalset: EvalSet, view: str) -> list[dict[str, Any]]:
     result = report.view(view)
-    rows = zip(result.scores.qids, result.scores.column(_DECIDES), result.scores.possible[:, 0], strict=True)
+    rows = zip(result.scores.qids, result.scores.column(DECIDING), result.scores.possible[:, 0], strict=True)
     return [
         {
             "qid": qid,
             "query": evalset.queries.get(qid, ""),
-            _DECIDES: round(float(value), 4),
+            DECIDING: round(float(value), 4),
             "possible": bool(possible),
             "returned": len(report.run.rankings.get(qid, ())),
         }

@@ -11,12 +11,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from evals.measures import DECIDING
 from evals.report.plots import Point, bars, diagonal, dots
 
 __all__ = ["page"]
 
 _WORST = 15
-_DECIDES = "nDCG@10"
 
 
 def page(values: dict[str, Any]) -> str:
@@ -27,7 +27,7 @@ def page(values: dict[str, Any]) -> str:
     main = next(view for view in values["retrieval"]["views"] if view["view"] == values["view"])
     ordering = values["ranking"]["views"][0]
     answered = [row for row in values["per_query"] if row["possible"]]
-    worst = sorted(answered, key=lambda row: (row[_DECIDES], row["qid"]))[:_WORST]
+    worst = sorted(answered, key=lambda row: (row[DECIDING], row["qid"]))[:_WORST]
     return environment.get_template("report.html.j2").render(
         v=values,
         main={row["measure"]: row for row in main["measures"]},
@@ -40,7 +40,7 @@ def page(values: dict[str, Any]) -> str:
 def _plots(values: dict[str, Any], answered: list[dict[str, Any]]) -> dict[str, str]:
     views = []
     for view in values["retrieval"]["views"]:
-        row = next(row for row in view["measures"] if row["measure"] == _DECIDES)
+        row = next(row for row in view["measures"] if row["measure"] == DECIDING)
         opened = row["if_rated"]
         views.append(_point(view["view"], row["all"], (opened["low"], opened["high"]) if opened else None))
     plots = {
@@ -48,7 +48,7 @@ def _plots(values: dict[str, Any], answered: list[dict[str, Any]]) -> dict[str, 
         "compared": dots([_point(f"against {c['system']}", c["difference"]) for c in values["compared"]],
                          "difference in nDCG@10, ours minus theirs, 95 % interval", zero=True),
         "kinds": dots([_point(f"{k['kind']} ({k['n']})", k) for k in values["kinds"]], "mean nDCG@10, 95 % interval"),
-        "queries": bars([row[_DECIDES] for row in answered], _DECIDES, f"{len(answered)} queries with a relevant product"),
+        "queries": bars([row[DECIDING] for row in answered], DECIDING, f"{len(answered)} queries with a relevant product"),
     }  # fmt: skip
     if "probabilities" in values:
         points = [(b["said"], b["true"], b["share"]) for b in values["probabilities"]["bins"]]
