@@ -21,8 +21,7 @@ from engine.ranker import FEATURES
 from evals.evalsets import Qrels
 from evals.lines import write_text
 from evals.measures import DECIDING, score_queries
-from evals.stats import Estimate, paired_difference, randomisation_test
-from evals.tune import fold_of
+from evals.tune import Gain, fold_of, weigh_gain
 
 __all__ = ["LEAST_QUERIES", "Learned", "learn", "save_ranker"]
 
@@ -40,29 +39,16 @@ class Featured(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """``model`` is LightGBM's text, of all queries; ``gain`` is that of models that had not seen the query; ``kept`` says
-    whether it can be told from chance. ``weights`` are the shares of the gain in splits by feature."""
+class Learned(Gain):
+    """``model`` is LightGBM's text, of all queries; the gain is that of models that had not seen the query. ``weights`` are
+    the shares of the gain in splits by feature."""
 
     model: str
-    before: float
-    after: float
-    gain: Estimate
-    p: float
-    kept: bool
     weights: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as plain JSON values."""
-        return {
-            "measure": DECIDING,
-            "before": round(self.before, 4),
-            "after": round(self.after, 4),
-            "gain": self.gain.to_dict(),
-            "p": round(self.p, 4),
-            "kept": self.kept,
-            "features": {name: round(weight, 4) for name, weight in self.weights.items()},
-        }
+        return Gain.to_dict(self) | {"features": {name: round(weight, 4) for name, weight in self.weights.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +94,12 @@ def learn(
             after[place] = _score(sheets[place], qrels, model.predict(sheets[place].given) if len(sheets[place].ids) else [])
         advance(1)
     before = np.array([_score(s, qrels, -np.arange(len(s.ids))) for s in sheets])
-    gain = paired_difference(before, after, seed=seed)
-    p = randomisation_test(before, after, seed=seed)
     whole = _fit(sheets, seed)
     splits = np.asarray(whole.feature_importance("gain"), np.float64)
     return Learned(
         model=whole.model_to_string(),
-        before=float(before.mean()),
-        after=float(after.mean()),
-        gain=gain,
-        p=p,
-        kept=bool(gain.mean > 0 and p < _LEVEL),
         weights=dict(zip(FEATURES, (splits / max(splits.sum(), 1e-12)).tolist(), strict=True)),
+        **weigh_gain(before, after, _LEVEL, seed),
     )
 
 

@@ -25,7 +25,7 @@ from evals.measures import DECIDING, score_queries
 from evals.run import make_run
 from evals.stats import Estimate, paired_difference, randomisation_test
 
-__all__ = ["ALPHAS", "FEEDBACKS", "Tuning", "fold_of", "tune"]
+__all__ = ["ALPHAS", "FEEDBACKS", "Gain", "Tuning", "fold_of", "tune", "weigh_gain"]
 
 ALPHAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FEEDBACKS = (0.0, 0.2, 0.3, 0.4)
@@ -33,30 +33,47 @@ _DEPTH = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
-    """``settings`` are best on all queries; ``gain`` is that of the cross-validated ones over those in force, on queries
-    they have not seen, with the p value of no gain. ``kept`` says whether the gain can be told from chance."""
+class Gain:
+    """Mean scores ``before`` and ``after`` on queries that the change had not seen, their ``gain`` with the p value of none,
+    and ``kept``, whether it can be told from chance."""
 
-    settings: Mapping[str, float]
     before: float
     after: float
     gain: Estimate
     p: float
     kept: bool
-    chosen: tuple[Mapping[str, float], ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the tuning as plain JSON values."""
+        """Return the gain as plain JSON values."""
         return {
-            "settings": dict(self.settings),
             "measure": DECIDING,
             "before": round(self.before, 4),
             "after": round(self.after, 4),
             "gain": self.gain.to_dict(),
             "p": round(self.p, 4),
             "kept": self.kept,
-            "chosen_by_fold": [dict(c) for c in self.chosen],
         }
+
+
+def weigh_gain(before: NDArray[np.float64], after: NDArray[np.float64], level: float, seed: int) -> dict[str, Any]:
+    """Return the fields of :class:`Gain` for two scores of each query, by a paired randomisation test at ``level``."""
+    gain, p = paired_difference(before, after, seed=seed), randomisation_test(before, after, seed=seed)
+    kept = bool(gain.mean > 0 and p < level)
+    return {"before": float(before.mean()), "after": float(after.mean()), "gain": gain, "p": p, "kept": kept}
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning(Gain):
+    """``settings`` are best on all queries; the gain is that of the cross-validated ones over those in force. ``chosen``
+    are the best of each fold's other queries."""
+
+    settings: Mapping[str, float]
+    chosen: tuple[Mapping[str, float], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the tuning as plain JSON values."""
+        more = {"settings": dict(self.settings), "chosen_by_fold": [dict(c) for c in self.chosen]}
+        return Gain.to_dict(self) | more
 
 
 def fold_of(query: str, folds: int) -> int:
@@ -98,16 +115,10 @@ def tune(
     held = np.empty(len(judged))
     for f, place in zip(used, best, strict=True):
         held[fold == f] = table[place, fold == f]
-    gain = paired_difference(table[0], held, seed=seed)
-    p = randomisation_test(table[0], held, seed=seed)
     return Tuning(
         settings=grid[_best(table)],
-        before=float(table[0].mean()),
-        after=float(held.mean()),
-        gain=gain,
-        p=p,
-        kept=bool(gain.mean > 0 and p < level),
         chosen=tuple(grid[b] for b in best),
+        **weigh_gain(table[0], held, level, seed),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from evals.calibration import Judged
     from evals.evalsets import EvalSet
+    from evals.tune import Gain
 
 __all__ = ["register"]
 
@@ -62,10 +63,7 @@ def _tune(
         sign = "cannot be told from chance" if found.gain.mean > 0 else "is none"
         if found.kept:
             sign = "holds on queries it was not chosen on"
-        typer.echo(
-            f"nDCG@10 {found.before:.3f} now, {found.after:.3f} cross-validated over {found.gain.n} queries: "
-            f"{found.gain.mean:+.3f} ({found.gain.low:+.3f} to {found.gain.high:+.3f}), p = {found.p:.3f}. The gain {sign}."
-        )
+        typer.echo(f"{_gained(found)} The gain {sign}.")
         typer.echo(toml_of(found.settings) if found.kept else "The settings in force stay.")
     if out and found.kept:
         write_text(out, toml_of(found.settings))
@@ -147,16 +145,20 @@ def _learn(
     if as_json:
         typer.echo(json.dumps(found.to_dict()))
         return
-    typer.echo(
-        f"nDCG@10 {found.before:.3f} now, {found.after:.3f} cross-validated over {found.gain.n} queries: "
-        f"{found.gain.mean:+.3f} ({found.gain.low:+.3f} to {found.gain.high:+.3f}), p = {found.p:.3f}."
-    )
+    typer.echo(_gained(found))
     most = sorted(found.weights.items(), key=lambda item: -item[1])[:5]
     typer.echo("What decides: " + ", ".join(f"{name} {share:.0%}" for name, share in most) + ".")
     if not found.kept:
         typer.echo("The gain cannot be told from chance; the order stays.")
     elif out:
         typer.echo(f"Written to {out}. Set DAOGOU_RANKER={out} to use it.")
+
+
+def _gained(found: Gain) -> str:
+    return (
+        f"nDCG@10 {found.before:.3f} now, {found.after:.3f} cross-validated over {found.gain.n} queries: "
+        f"{found.gain.mean:+.3f} ({found.gain.low:+.3f} to {found.gain.high:+.3f}), p = {found.p:.3f}."
+    )
 
 
 def _judged(
