@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from engine.encoder.card import Source, read_card
 from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.facets import count_facets
@@ -59,10 +60,12 @@ class Engine:
         self.settings = settings
         self.snapshot_id = snapshot.manifest.id
         self.model_name = snapshot.manifest.model
+        self._folder = folder
         self.product_count = n
         self._documents = Documents(folder / "documents", n)
         self._prefix = PrefixIndex(folder / "prefix")
         self._pipeline = Pipeline(snapshot, settings)
+        self.languages = self._pipeline.languages
         self._explainer = Explainer(
             make_generator(settings), timeout_s=settings.generator_timeout_s, snapshot=self.snapshot_id
         )
@@ -76,6 +79,11 @@ class Engine:
             EncoderError: the model is not the one the vectors were made with.
         """
         return cls(open_snapshot(Path(settings.store), snapshot_id), settings)
+
+    @property
+    def model_source(self) -> Source:
+        """What the encoder was exported from, by the name or path it was asked for, with the files it had."""
+        return read_card(self._folder / "encoder").source
 
     def close(self) -> None:
         """Let go of the snapshot. Memory maps end with the last reference to them."""

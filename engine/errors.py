@@ -11,6 +11,7 @@ DaogouError
 ├── EncoderError         a model cannot be loaded, exported or trusted
 ├── GeneratorError       a text generator failed; callers fall back, shoppers never see it
 ├── EvaluationError      judgements, runs or query files cannot be used
+├── TrainingError        examples or settings a model cannot be trained with, or a model that may not be published
 └── RequestError         a caller asked for something that makes no sense
     ├── FilterError      a ``filter_by`` or ``sort_by`` expression; knows the position of the mistake
     └── NotFoundError    no product, snapshot or route of that name
@@ -34,6 +35,7 @@ __all__ = [
     "RequestError",
     "SettingsError",
     "SnapshotError",
+    "TrainingError",
 ]
 
 
@@ -115,6 +117,13 @@ class EvaluationError(DaogouError):
 
     exit_code = 8
     title = "Evaluation input"
+
+
+class TrainingError(DaogouError):
+    """Examples or settings a model cannot be trained with, or a trained model that may not be published."""
+
+    exit_code = 9
+    title = "Training"
 
 
 class RequestError(DaogouError):

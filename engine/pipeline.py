@@ -65,6 +65,7 @@ class Pipeline:
         self.settings = settings
         self.table = Table(folder / "table", n, settings.exchange_rates)
         self.vectors = FaissVectors(folder / "vectors", threads=settings.threads)
+        self.languages = tuple(settings.semantic_languages or snapshot.manifest.report.get("languages", ["en"]))
         self._products = n
         self._lexical = LexicalIndex(folder / "lexical", n)
         codes = CodeIndex(folder / "codes")
@@ -75,7 +76,7 @@ class Pipeline:
             vocabulary=VocabularyIndex(folder / "vocabulary"),
             lexicon=Lexicon.open(folder / "lexicon"),
             currencies=self.table.currencies,
-            semantic_languages=settings.semantic_languages,
+            semantic_languages=self.languages,
             english=whole_words(folder / "encoder"),
         )
         self._groups = self.table.groups()

@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     store: Path = Field(Path("store"), description="Folder that holds the snapshots.")
 
     # Encoder
-    model: str = Field("", description="sentence-transformers model, by name or path; empty is all-MiniLM-L6-v2.")
+    model: str = Field(
+        "", description="sentence-transformers model, by name or path; empty is all-MiniLM-L6-v2 extended by Chinese."
+    )
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where products are embedded.")
     max_tokens: int = Field(128, ge=16, le=8192, description="Tokens of a product text that are read.")
     batch_size: int = Field(32, ge=1, le=4096, description="Products embedded at a time.")
@@ -46,7 +48,7 @@ class Settings(BaseSettings):
     # Search
     alpha: float = Field(0.7, ge=0, le=1, description="Weight of meaning against words.")
     semantic_languages: list[str] = Field(
-        ["en"], description="Languages the model understands; queries in others are searched by words alone."
+        [], description="Languages the model reads; empty is those it is known to. The lexicon puts others into English."
     )
     feedback: float = Field(0.2, ge=0, le=0.9, description="How far the query moves towards its best products.")
     query_log: str = Field("", description="Search log (UBI) whose common searches are suggested; read by `daogou index`.")

@@ -9,6 +9,7 @@ In: the folder a user downloaded. Out: ``feed.jsonl`` for ``daogou index`` and `
   The scorer published with the data swaps Substitute and Complement (amazon-science/esci-data, issue on gains); ours does not.
 * **Multi-CPR** (Alibaba, e-commerce): ``corpus.tsv``, ``dev.query.txt``, ``qrels.dev.tsv``. One relevant passage a query: 1.
 * **Home Depot** (Kaggle): ``train.csv`` and ``product_descriptions.csv``. Mean relevance 1 to 3 as ratings 0 to 3.
+* **pairs**: any table of judged pairs (:mod:`evals.pairs`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import pyarrow.parquet as pq
 from engine.errors import EvaluationError
 from evals.evalsets import write_qrels, write_queries
 from evals.lines import write_text
+from evals.pairs import judged_pairs
 
 __all__ = ["ADAPTERS", "ESCI_RATINGS", "Converted", "convert"]
 
@@ -175,6 +177,7 @@ ADAPTERS: Mapping[str, Callable[[Path, Converted, str], Iterator[dict[str, Any]]
     "esci": _esci,
     "multi-cpr": _multi_cpr,
     "home-depot": _home_depot,
+    "pairs": lambda source, found, locale: judged_pairs(source, found.judge, found.queries, found.skipped),
 }
 """Kind → reader: yields the products of a collection and fills in queries and judgements."""
 

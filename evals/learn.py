@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from engine.errors import EvaluationError
 from engine.ranker import FEATURES
+from engine.train.examples import fold_of
 from evals.evalsets import Qrels
 from evals.lines import write_text
 from evals.measures import DECIDING, score_queries
-from evals.tune import Gain, fold_of, weigh_gain
+from evals.tune import Gain, weigh_gain
 
 __all__ = ["LEAST_QUERIES", "Learned", "learn", "save_ranker"]
 

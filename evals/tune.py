@@ -8,7 +8,6 @@ nothing of files.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -19,13 +18,13 @@ from numpy.typing import NDArray
 
 from engine.engine import Engine
 from engine.errors import EvaluationError
-from engine.language import stem, words
+from engine.train.examples import fold_of
 from evals.evalsets import Qrels
 from evals.measures import DECIDING, score_queries
 from evals.run import make_run
 from evals.stats import Estimate, paired_difference, randomisation_test
 
-__all__ = ["ALPHAS", "FEEDBACKS", "Gain", "Tuning", "fold_of", "tune", "weigh_gain"]
+__all__ = ["ALPHAS", "FEEDBACKS", "Gain", "Tuning", "tune", "weigh_gain"]
 
 ALPHAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FEEDBACKS = (0.0, 0.2, 0.3, 0.4)
@@ -74,12 +73,6 @@ class Tuning(Gain):
         """Return the tuning as plain JSON values."""
         more = {"settings": dict(self.settings), "chosen_by_fold": [dict(c) for c in self.chosen]}
         return Gain.to_dict(self) | more
-
-
-def fold_of(query: str, folds: int) -> int:
-    """Return the fold of a query: queries of the same stems fall together."""
-    key = " ".join(sorted({w.text if w.han else stem(w.text) for w in words(query)}))
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % folds
 
 
 def tune(

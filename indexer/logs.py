@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,6 +23,8 @@ from engine.errors import FeedError
 __all__ = ["LoggedAction", "LoggedQuery", "SearchLog", "read_log"]
 
 _LONGEST = 200
+_MILLISECONDS = 1e11
+"""No time in seconds is as large before the year 5138."""
 _ACTIONS = {
     "impression": "view", "view": "view", "product_view": "view",
     "click": "click", "item_click": "click", "product_click": "click", "product_hover": "", "item_hover": "",
@@ -31,12 +34,14 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class LoggedQuery:
-    """One search: ``query_id`` names it, ``user`` is a hash of who asked, ``shown`` the products returned, best first."""
+    """One search: ``query_id`` names it, ``user`` is a hash of who asked, ``shown`` the products returned, best first, and
+    ``time_s`` when it was, in seconds since 1970, 0 where nobody says."""
 
     query_id: str
     user: str
     text: str
     shown: tuple[str, ...]
+    time_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ def _read_query(record: dict[str, Any], log: SearchLog, key: bytes, ids: set[str
         ids.add(query_id)
         shown = record.get("query_response_object_ids") or record.get("query_response_hit_ids") or []
         products = tuple(str(item) for item in shown) if isinstance(shown, list) else ()
-        log.queries.append(LoggedQuery(query_id, _user(record, key), text, products))
+        log.queries.append(LoggedQuery(query_id, _user(record, key), text, products, _time(record)))
 
 
 def _read_action(record: dict[str, Any], log: SearchLog, key: bytes) -> None:
@@ -134,6 +139,20 @@ def _read_action(record: dict[str, Any], log: SearchLog, key: bytes) -> None:
     else:
         position = ordinal if isinstance(ordinal, int) and 0 < ordinal < 10_000 else 0
         log.actions.append(LoggedAction(str(record["query_id"]), _user(record, key), kind, product, position))
+
+
+def _time(record: dict[str, Any]) -> float:
+    """Return the record's time: ISO 8601, or a number of seconds or milliseconds; 0 where it is neither."""
+    given = record.get("timestamp")
+    try:
+        if isinstance(given, str) and not given.isdecimal():
+            when = datetime.fromisoformat(given.replace("Z", "+00:00"))
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        number = float(given or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    number = number / 1000 if number > _MILLISECONDS else number
+    return number if 0 < number < _MILLISECONDS else 0.0
 
 
 def _user(record: dict[str, Any], key: bytes) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from engine.language import folded_line
 from indexer.logs import SearchLog
 
-__all__ = ["Popular", "popular_queries"]
+__all__ = ["Popular", "personal", "popular_queries"]
 
 _PERSONAL = re.compile(r"@|https?:|www\.|(?:\d[\s().+/-]*){7,}|\d{1,3}(?:\.\d{1,3}){3}", re.IGNORECASE)
 _SHORTEST, _LONGEST = 2, 60
@@ -27,6 +27,11 @@ class Popular:
 
     texts: dict[str, int]
     left_out: dict[str, int]
+
+
+def personal(text: str) -> bool:
+    """Return whether a text could hold an address, a number of a person or a link."""
+    return bool(_PERSONAL.search(text))
 
 
 def popular_queries(log: SearchLog, least: int) -> Popular:
@@ -43,7 +48,7 @@ def popular_queries(log: SearchLog, least: int) -> Popular:
     for key in sorted(spelt, key=lambda k: (-len(users[k]), k)):
         if len(users[key]) < least:
             left_out["asked by too few"] += 1
-        elif _PERSONAL.search(key):
+        elif personal(key):
             left_out["may be personal"] += 1
         elif not _SHORTEST <= len(key) <= _LONGEST:
             left_out["too short or too long"] += 1

@@ -8,13 +8,16 @@ differs. Knows nothing of queries or HTTP.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.encoder.card import Card, read_card
 from engine.encoder.export import export_encoder
-from engine.index.snapshot import FORMAT, Manifest
+from engine.encoder.source import languages_of
+from engine.engine import Engine
+from engine.index.snapshot import FORMAT, Manifest, open_snapshot
 from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.settings import Settings
@@ -30,9 +33,12 @@ from indexer.publish import finish, list_files, new_id, prune, publish, writer_l
 from indexer.spool import Spool, spool_feed
 from indexer.workplace import Workplace, open_previous, previous_count, workplace
 
-__all__ = ["IndexReport", "NullProgress", "Progress", "reindex"]
+__all__ = ["IndexReport", "Judge", "NullProgress", "Progress", "reindex"]
 
 _PARITY_TEXTS = 256
+
+Judge = Callable[[Engine, Engine], list[dict[str, Any]]]
+"""Compares the serving engine with the one that would serve; raises GateError where that may not be."""
 
 
 class Progress(Protocol):
@@ -66,6 +72,7 @@ class IndexReport:
     """What a reindex did. ``snapshot`` equals ``previous`` when the feed changed nothing.
 
     ``searches`` counts the searches of the log that are common enough to suggest, and the others by reason.
+    ``judged`` is what was found where the encoder changed.
     ``rejects_file`` says line, id, reason and detail of every rejected row; it is empty when there is none.
     """
 
@@ -87,6 +94,7 @@ class IndexReport:
     recall: float
     parity: dict[str, Any]
     searches: dict[str, int]
+    judged: list[dict[str, Any]]
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,8 +109,12 @@ def reindex(
     format: str = "",
     allow_shrink: bool = False,
     progress: Progress = NullProgress(),
+    judge: Judge | None = None,
 ) -> IndexReport:
     """Index a feed and publish it, unless it changes nothing.
+
+    Where the encoder is another than the serving one's, ``judge`` is given an engine of each and may refuse; what it returns
+    is part of the report.
 
     Raises:
         FeedError: the feed cannot be read or breaks off.
@@ -115,7 +127,8 @@ def reindex(
     with writer_lock(store), workplace(store, progress.note) as work:
         lexicon = Lexicon.own(*settings.lexicons)
         popular = _popular(settings)
-        glossing = None if "zh" in settings.semantic_languages else lexicon
+        languages = settings.semantic_languages or list(languages_of(settings.model))
+        glossing = None if "zh" in languages else lexicon
         previous = open_previous(store, progress.note)
         facts, spool = _read(Path(feed), format, settings, work, progress, glossing)
         check_counts(spool, previous_count(store), settings, allow_shrink=allow_shrink, rejects=work.rejects)
@@ -132,13 +145,17 @@ def reindex(
         measured = build_vectors(spool, plan.vectors, queries, work.folder)
         link_encoder(exported, work.folder)
         check_vectors(work.folder, measured["recall"])
-        manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured)
+        manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured | {"languages": languages})
 
         before = _ids_of(previous.file("documents/ids.txt")) if previous else set()
+        judged: list[dict[str, Any]] = []
         changed = previous is None or not _same(previous.manifest, manifest)
         if changed:
             finished = finish(work.root, work.folder, manifest)
             check_snapshot(work.root, manifest, settings)
+            if judge is not None and previous is not None and previous.manifest.encoder != manifest.encoder:
+                progress.note("Comparing with the encoder that serves")
+                judged = judge(Engine(previous, settings), Engine(open_snapshot(work.root, manifest.id), settings))
             publish(store, finished)
         else:
             progress.note("Nothing changed, so the current snapshot stays.")
@@ -163,6 +180,7 @@ def reindex(
         recall=measured["recall"],
         parity=_parity(card),
         searches={"common": len(popular.texts), **popular.left_out} if settings.query_log else {},
+        judged=judged,
         seconds=round(time.monotonic() - started, 2),
     )
 
@@ -219,6 +237,8 @@ def _manifest(
 
 def _same(one: Manifest, other: Manifest) -> bool:
     """Return whether two snapshots answer alike: the same bytes, made for the same versions."""
+    if one.report.get("languages") != other.report.get("languages"):
+        return False
     return all(getattr(one, n) == getattr(other, n) for n in ("files", "encoder", "text_version", "terms_version"))
 
 

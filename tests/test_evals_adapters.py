@@ -1,8 +1,10 @@
 """Public collections become feeds and evaluation sets; small files of the form their owners publish."""
 
+import gzip
 import json
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -104,3 +106,39 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "query.csv").write_text("a,b\n")
     with pytest.raises(EvaluationError, match="no column 'query_id'"):
         convert("wands", tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_a_file_of_judged_pairs_is_a_feed_and_a_set(tmp_path: Path, gzipped: bool) -> None:
+    lines = [
+        '"id","product_uid","product_title","search_term","relevance"',
+        '2,100001,"Angle bracket, steel",angle bracket,3.00',
+        "3,100001,Angle bracket steel,l bracket,2.5",
+        "4,100 002,Deck stain,deck over,1",
+        "5,,A thing without a number,l bracket,1.67",
+        "6,100003,No grade,l bracket,",
+    ]
+    path = tmp_path / ("pairs.csv.gz" if gzipped else "pairs.csv")
+    (gzip.open if gzipped else open)(path, "wt").write("\n".join(lines))
+    found = convert("pairs", path, tmp_path / "out")
+    by_text = {found.queries[qid]: rated for qid, rated in found.qrels.items()}
+    assert by_text["angle bracket"] == {"100001": 3}
+    assert by_text["deck over"] == {"100-002": 0}
+    assert sorted(by_text["l bracket"].values()) == [1, 2]
+    assert found.products == 3
+    assert found.skipped == {"pair without a query, a title or a grade": 1}
+    feed = [orjson.loads(line) for line in (tmp_path / "out" / "feed.jsonl").read_bytes().splitlines()]
+    assert feed[0] == {"id": "100001", "title": "Angle bracket, steel"}
+    assert set(load_evalset(tmp_path / "out").queries.values()) == set(by_text)
+
+
+def test_pairs_without_a_needed_column_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("query\ttitle\nlamp\tLamp\n")
+    with pytest.raises(EvaluationError, match="column for the grade"):
+        convert("pairs", path, tmp_path / "out")
+    path.write_text("query\ttitle\tgrade\nlamp\t\t3\n")
+    with pytest.raises(EvaluationError, match="no line with"):
+        convert("pairs", path, tmp_path / "out")
+    with pytest.raises(EvaluationError, match="cannot be read"):
+        convert("pairs", tmp_path / "none.csv", tmp_path / "out")

@@ -11,7 +11,8 @@ import pytest
 from engine.engine import Engine
 from engine.errors import EvaluationError
 from engine.schema import Applied, Hit, Scores, SearchRequest, SearchResponse
-from evals.tune import fold_of, toml_of, tune
+from engine.train.examples import fold_of
+from evals.tune import toml_of, tune
 from shop import random_products, toy_engine
 
 PRODUCTS = random_products(200, seed=4)

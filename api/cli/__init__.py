@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli import doctor, evaluate, index, judge, report, search, store, tune
+from api.cli import doctor, evaluate, index, judge, report, search, store, train, tune
 from engine.errors import DaogouError
 
 __all__ = ["EXIT_CODES", "app", "main"]
@@ -30,6 +30,7 @@ EXIT_CODES = {
     6: "no such snapshot or product",
     7: "encoder",
     8: "evaluation input",
+    9: "training",
     130: "interrupted",
 }
 """What ``daogou`` exits with; the errors' own codes are in ``engine.errors``."""
@@ -53,7 +54,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (index, search, evaluate, report, judge, tune, store, doctor):
+for module in (index, search, evaluate, report, judge, tune, train, store, doctor):
     module.register(app)
 
 

@@ -193,7 +193,7 @@ def _variants(
 
 
 def _convert(
-    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; quepid, opensearch; ubi.")],
+    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; pairs; quepid, opensearch; ubi.")],
     source: Annotated[Path, typer.Argument(help="Folder as it is downloaded, file as it is exported, or UBI log.")],
     out: Annotated[Path, typer.Argument(help="Folder for queries.tsv, qrels.txt and, of a collection, feed.jsonl.")],
     locale: Annotated[str, typer.Option(help="Part of ESCI: us, es or jp.")] = "us",

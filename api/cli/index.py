@@ -6,9 +6,10 @@ Draws the progress on stderr and prints the report on stdout. Knows nothing of h
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,7 +20,8 @@ from rich.text import Text
 from engine.settings import load_settings
 
 if TYPE_CHECKING:
-    from indexer.reindex import IndexReport
+    from engine.engine import Engine
+    from indexer.reindex import IndexReport, Judge
 
 __all__ = ["register"]
 
@@ -75,6 +77,11 @@ def _index(
     format: Annotated[str, typer.Option(help="Feed format, where it is not recognised.")] = "",
     currency: Annotated[str | None, typer.Option(help="Currency of prices that name none.")] = None,
     query_log: Annotated[str | None, typer.Option(help="Search log (UBI) whose common searches are suggested.")] = None,
+    guard: Annotated[
+        list[Path] | None,
+        typer.Option(help="Judged queries (with a feed of their own: another catalogue) that a new encoder may not do worse on."),
+    ] = None,
+    accept_worse: Annotated[bool, typer.Option("--accept-worse", help="Publish a new encoder even where it is worse.")] = False,
     allow_shrink: Annotated[bool, typer.Option(help="Accept a feed with far fewer products than before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option(help="Draw no progress.")] = False,
@@ -84,16 +91,49 @@ def _index(
 
     settings = load_settings(store=store, model=model, default_currency=currency, query_log=query_log)
     console = Console(stderr=True, highlight=False)
-    if quiet:
-        report = reindex(feed, settings, format=format, allow_shrink=allow_shrink, progress=NullProgress())
-    else:
-        bars = _Bars(console)
-        with bars.bars:
-            report = reindex(feed, settings, format=format, allow_shrink=allow_shrink, progress=bars)
+    bars = None if quiet else _Bars(console)
+    with bars.bars if bars else nullcontext():
+        report = reindex(
+            feed,
+            settings,
+            format=format,
+            allow_shrink=allow_shrink,
+            progress=bars or NullProgress(),
+            judge=_judge(guard or [], accept_worse),
+        )
     if as_json:
         typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         _show(report, Console(highlight=False))
+
+
+def _judge(guards: list[Path], accept_worse: bool) -> Judge:
+    """Return what compares two encoders: on the catalogue, and on the judged queries of the folders."""
+
+    def judge(before: Engine, after: Engine) -> list[dict[str, Any]]:
+        from evals.encoder_gate import check_slices, compare_engines, opened_guards
+
+        with opened_guards(guards, before, after) as opened:
+            slices = compare_engines(before, after, opened)
+        if not accept_worse:
+            check_slices(slices, after.model_name)
+        return [s.to_dict() for s in slices]
+
+    return judge
+
+
+def _show_judged(report: IndexReport, console: Console) -> None:
+    """Print what the change of encoder does."""
+    if report.judged:
+        console.print("nDCG@10 with the encoder that served, and with this one:", markup=False)
+    for row in report.judged:
+        gain = row["gain"]
+        console.print(
+            f"  {row['slice']:<28} {row['before']:.3f} → {row['after']:.3f}  ({gain['mean']:+.3f}, {gain['low']:+.3f} to "
+            f"{gain['high']:+.3f}, p {row['p']:.3f}, {gain['n']} queries){'  worse' if row['worse'] else ''}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _show(report: IndexReport, console: Console) -> None:
@@ -107,6 +147,7 @@ def _show(report: IndexReport, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+    _show_judged(report, console)
     if report.searches:
         console.print("Searches of the log: " + ", ".join(f"{n} {name}" for name, n in report.searches.items()) + ".", markup=False)
     if report.snapshot == report.previous:

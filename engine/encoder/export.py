@@ -55,7 +55,7 @@ def export_encoder(
 ) -> Path:
     """Return the folder in ``cache`` that holds ``model`` exported, exporting it unless it is there and undamaged.
 
-    ``model`` is ``""`` (the bundled one), a folder, a name on the Hugging Face hub, or ``hashing`` / ``hashing:256``
+    ``model`` is ``""`` (the one that comes along), a folder, a name on the Hugging Face hub, or ``hashing`` / ``hashing:256``
     (a toy). ``sample_texts`` are product texts to compare on; ``device`` is where the original runs for that.
     ``progress`` is told each step in a few words.
 

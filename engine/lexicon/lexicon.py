@@ -128,10 +128,11 @@ class Lexicon:
         """Return the phrases of a text, left to right, longest first, without overlaps; ``found`` are its words."""
         return self._phrases.find(text, found)
 
-    def english(self, text: str) -> tuple[str, float]:
+    def english(self, text: str, keep: bool = False) -> tuple[str, float]:
         """Return ``text`` in English, word by word, and the share of its Chinese characters that could be put so.
 
-        Words that carry no need are dropped, as are those the lexicon does not know; other scripts stay as they are.
+        Words that carry no need are dropped, as are those the lexicon does not know unless a model reads them (``keep``); other
+        scripts stay as they are.
         """
         found = words(text)
         phrases = [p for p in self.find(text, found) if found[p.last - 1].han]
@@ -144,4 +145,6 @@ class Lexicon:
             elif inside or not is_stop(word):
                 total += len(word.text)
                 known += sum(min(p.end, word.end) - max(p.start, word.start) for p in inside)
+                if keep and not inside:
+                    said.append((word.start, text[word.start : word.end]))
         return " ".join(form for _, form in sorted(said)), known / total if total else 1.0

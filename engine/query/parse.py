@@ -240,13 +240,17 @@ def _corrected_words(found: tuple[Word, ...], corrections: Sequence[Correction])
 
 
 def _meant(searched: str, language: str, known: Knowledge) -> str:
-    """Return the text for the encoder: the words, put into English where it reads no other; empty when it cannot be."""
+    """Return the text for the encoder: Chinese that the lexicon mostly knows is put into English, in which encoders are at their
+    best. Of the rest one that reads Chinese is given the words as they are, and one that does not nothing."""
     searched = unicodedata.normalize("NFKC", searched)
     language = language_of(searched) or language
-    if language in ("", *known.semantic_languages):
-        return searched
-    english, share = known.lexicon.english(searched) if language == "zh" else ("", 0.0)
-    return english if share >= _MOSTLY else ""
+    read = language in ("", *known.semantic_languages)
+    if language != "zh":
+        return searched if read else ""
+    english, share = known.lexicon.english(searched, keep=read)
+    if share >= _MOSTLY:
+        return english
+    return searched if read else ""
 
 
 def _concepts(

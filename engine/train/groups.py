@@ -1,0 +1,133 @@
+"""Queries with an answer and with what looks like one and is not: what one step of training compares.
+
+In: examples and the vectors a known model gives queries and products. Out: :class:`Group`, and which products of a step are
+no fair negatives for which of its queries. A mined negative is near the query and yet unlikely to answer it: less near than
+95 % of the answer (de Souza et al., *NV-Retriever: Improving text embedding models with effective hard-negative mining*,
+2024), not holding every word of the query, and not rated as an answer. Knows nothing of training.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.language import stem, words
+from engine.train.examples import Example, query_key
+
+__all__ = ["Group", "Known", "make_groups", "unfair"]
+
+_NEAREST = 50
+_MARGIN = 0.95
+_CHUNK = 512
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A query, a product that answers it with ``grade``, and others that answer it less, each with its own grade.
+
+    ``teacher`` holds a teacher's score of each of :attr:`rated`, where there is one.
+    """
+
+    query: str
+    positive: str
+    grade: float
+    negatives: tuple[tuple[str, float], ...] = ()
+    teacher: tuple[float, ...] = ()
+
+    @property
+    def rated(self) -> tuple[tuple[str, float], ...]:
+        """The answer and the others, each with its grade."""
+        return ((self.positive, self.grade), *self.negatives)
+
+
+class Known:
+    """What is known of queries and products before training: words, ratings, and the vectors of a guide.
+
+    ``queries`` and ``products`` map texts and ids to unit vectors float32 ``(d,)``.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        texts: Mapping[str, str],
+        queries: Mapping[str, Vectors],
+        products: Mapping[str, Vectors],
+    ) -> None:
+        self.queries, self.products = queries, products
+        self.answers: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for example in examples:
+            rated = self.answers[query_key(example.query)]
+            rated[example.product] = max(example.grade, rated.get(example.product, 0.0))
+        self._words = {i: frozenset(w.text if w.han else stem(w.text) for w in words(text)) for i, text in texts.items()}
+
+    def says_all(self, query: str, product: str) -> bool:
+        """Return whether a product's text holds every word of a query."""
+        return self._words[product].issuperset(query_key(query).split())
+
+    def near(self, query: str, product: str) -> float:
+        """Return the guide's cosine."""
+        return float(self.queries[query] @ self.products[product])
+
+
+def make_groups(examples: Sequence[Example], known: Known, negatives: int, seed: int) -> list[Group]:
+    """Return a group for each example that answers its query, with up to ``negatives`` rated or mined ones."""
+    chance = random.Random(seed)
+    positives = [e for e in examples if e.grade > 0]
+    if not negatives:
+        return [Group(e.query, e.product, e.grade) for e in positives]
+    mined = _mined(list(dict.fromkeys(e.query for e in positives)), known)
+    return [_group(e, known, mined[e.query], negatives, chance) for e in positives]
+
+
+def _group(example: Example, known: Known, near: Sequence[str], most: int, chance: random.Random) -> Group:
+    rated = known.answers[query_key(example.query)]
+    lower = [(p, g) for p, g in rated.items() if g < example.grade and p in known.products]
+    chosen = chance.sample(lower, min(most, len(lower)))
+    if len(chosen) < most:
+        limit = _MARGIN * known.near(example.query, example.product)
+        fair = [p for p in near if known.near(example.query, p) < limit]
+        chosen += [(p, 0.0) for p in chance.sample(fair, min(most - len(chosen), len(fair)))]
+    return Group(example.query, example.product, example.grade, tuple(chosen))
+
+
+def _mined(queries: Sequence[str], known: Known) -> dict[str, list[str]]:
+    """Return, for each query, products near it that do not hold all its words and that nobody rated."""
+    ids = list(known.products)
+    table = np.stack([known.products[i] for i in ids])
+    out: dict[str, list[str]] = {}
+    for start in range(0, len(queries), _CHUNK):
+        part = queries[start : start + _CHUNK]
+        scores = np.stack([known.queries[q] for q in part]) @ table.T
+        most = min(_NEAREST, len(ids))
+        best = np.argpartition(-scores, most - 1, axis=1)[:, :most]
+        for query, places in zip(part, best, strict=True):
+            rated = known.answers[query_key(query)]
+            near = (ids[i] for i in sorted(places))
+            out[query] = [p for p in near if p not in rated and not known.says_all(query, p)]
+    return out
+
+
+def unfair(queries: Sequence[str], positives: Sequence[str], candidates: Sequence[str], known: Known) -> NDArray[np.bool_]:
+    """Return bool ``(queries, candidates)``: where a candidate may answer the query as well as its positive does.
+
+    It does where it is the positive of the same need, is rated, holds every word of the query, or is as near to it by the
+    guide (Solatorio, *GISTEmbed*, 2024).
+    """
+    near = np.stack([known.queries[q] for q in queries]) @ np.stack([known.products[c] for c in candidates]).T
+    own = np.array([known.near(q, p) for q, p in zip(queries, positives, strict=True)])
+    mask: NDArray[np.bool_] = near >= own[:, None]
+    for i, query in enumerate(queries):
+        rated = known.answers[query_key(query)]
+        for j, candidate in enumerate(candidates):
+            if candidate in rated:  # what people said counts for more than what a guide thinks
+                mask[i, j] = rated[candidate] > 0
+            elif known.says_all(query, candidate):
+                mask[i, j] = True
+    return mask

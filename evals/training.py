@@ -1,0 +1,210 @@
+"""Train an encoder, choose how much of what it learned to keep, measure it, and write it down.
+
+In: examples, a recipe and a folder. Out: a sentence-transformers model in the folder, with ``training.json`` (data, settings,
+figures, hardware), ``training.png`` (the curve) and no figure on queries that were trained on. The folder appears complete
+or not at all. Knows nothing of snapshots; whether a shop may serve the model is decided by :mod:`evals.encoder_gate`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.encoder.source import TRAINING, encode_original, find_source, load_original
+from engine.errors import TrainingError
+from engine.train.encoder import Recipe, Step, Trained, mixed, train_encoder
+from engine.train.examples import Example, ExampleSet, fold_of
+from engine.train.private import Privacy, train_private
+from evals.curve import draw_curve
+from evals.encoders import EncoderScores, compare_scores, score_encoder
+
+__all__ = ["SHARES", "train_and_measure", "train_privately"]
+
+SHARES = (1.0, 0.75, 0.5, 0.25)
+_UNSURE = 0.5
+"""Kept of what a catalogue alone taught: it says nothing of general needs, which the model knew before."""
+_VALID_FOLDS = 11
+_LEAST_VALID = 20
+_LONGEST = 8192
+
+
+def train_and_measure(
+    model: str,
+    examples: ExampleSet,
+    out: Path,
+    recipe: Recipe,
+    *,
+    share: float = -1.0,
+    device: str = "auto",
+    note: Callable[[str], None] = lambda line: None,
+    advance: Callable[[Step], None] = lambda step: None,
+) -> dict[str, Any]:
+    """Train, choose, measure and write; return the card.
+
+    Raises:
+        EncoderError: there is no such model.
+        TrainingError: ``out`` is taken, the examples or the recipe cannot be used, or training diverged.
+    """
+    if share > 1:
+        raise TrainingError(f"A share of {share} of what was learned cannot be kept. Choose one from 0 to 1.")
+    if any(e.user for e in examples.train):
+        raise TrainingError("These examples name users. Train on them with --dp-epsilon, or make others without --per-user.")
+    place = _place(out, device)
+    started = time.monotonic()
+    learned, valid = _divided(examples.train) if share < 0 else (examples.train, [])
+    work = out.with_name(f"{out.name}.training")
+    trained = train_encoder(
+        model, replace(examples, train=learned), work, recipe, device=place, note=note, advance=advance
+    )
+    tried: dict[str, float] = {}
+    taught = {e.source for e in learned}
+    if share < 0 and taught == {"catalogue"}:
+        chosen = _UNSURE
+    elif share < 0 and valid:
+        note("Choosing how much of what was learned to keep")
+        chosen, tried = _best_share(trained, valid, examples)
+    else:
+        chosen = share if share >= 0 else 1.0
+    after = trained.model.state_dict()
+    after = {name: value.detach().clone() for name, value in after.items()}
+    mixed(trained, 0.0)
+    test: list[dict[str, Any]] = []
+    before = _scores(trained.model, examples.test, examples) if examples.test else None
+    trained.model.load_state_dict(after)
+    mixed(trained, chosen)
+    if before is not None:
+        note("Measuring on queries kept back")
+        test = compare_scores(before, _scores(trained.model, examples.test, examples))
+    card = {
+        **trained.figures,
+        "share": chosen,
+        "shares_tried": tried,
+        "test": test,
+        "data": examples.card,
+        "loss": _thinned(trained.losses),
+        "hardware": _hardware(place),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    _write(trained.model, out, work, card)
+    return card
+
+
+def train_privately(
+    model: str,
+    examples: ExampleSet,
+    out: Path,
+    privacy: Privacy,
+    *,
+    device: str = "auto",
+    note: Callable[[str], None] = lambda line: None,
+    advance: Callable[[int, int, str], None] = lambda step, steps, told: None,
+) -> dict[str, Any]:
+    """Train with differential privacy, measure on queries of nobody in particular, and write; return the card.
+
+    The card shows no losses and no score on the users' own queries, which the account of ε does not cover.
+
+    Raises:
+        EncoderError: there is no such model.
+        MissingExtraError: the accountants are not installed.
+        TrainingError: ``out`` is taken, or an ε would not be true.
+    """
+    place = _place(out, device)
+    if any(e.user for e in examples.test):
+        raise TrainingError("The test has queries of users, whose scores no ε covers. Measure on judged queries.")
+    started = time.monotonic()
+    source = find_source(model)
+    loaded = load_original(source, max_tokens=_LONGEST, device=place)
+    before = _scores(loaded, examples.test, examples) if examples.test else None
+    note("Working out the noise")
+    account = train_private(loaded, examples.train, examples.texts, privacy, advance=advance)
+    loaded.eval()
+    test = compare_scores(before, _scores(loaded, examples.test, examples)) if before is not None else []
+    card = {
+        "model": source.name,
+        "model_fingerprint": source.fingerprint,
+        "languages": list(source.languages),
+        "privacy": account,
+        "share": 1.0,
+        "test": test,
+        "data": examples.card,
+        "hardware": _hardware(place),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    _write(loaded, out, out.with_name(f"{out.name}.training"), card)
+    return card
+
+
+def _place(out: Path, device: str) -> str:
+    """Return where to train, once it is sure that there is such a place and that ``out`` is free."""
+    import torch
+
+    if out.exists() and any(out.iterdir()):
+        raise TrainingError(f"{out} is not empty. Choose another folder for the model.")
+    place = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if device == "cuda" and place == "cpu":
+        raise TrainingError("No CUDA device was found. Set --device to auto or cpu.")
+    return place
+
+
+def _divided(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Return what is trained on and what chooses the share: every eleventh query, where that is enough."""
+    valid = [e for e in examples if fold_of(e.query, _VALID_FOLDS) == 0]
+    if len({e.query for e in valid if e.grade > 0}) < _LEAST_VALID:
+        return list(examples), []
+    return [e for e in examples if fold_of(e.query, _VALID_FOLDS) != 0], valid
+
+
+def _best_share(trained: Trained, valid: Sequence[Example], examples: ExampleSet) -> tuple[float, dict[str, float]]:
+    after = {name: value.detach().clone() for name, value in trained.model.state_dict().items()}
+    tried: dict[str, float] = {}
+    for share in SHARES:
+        trained.model.load_state_dict(after)
+        mixed(trained, share)
+        scores = _scores(trained.model, valid, examples)
+        tried[f"{share:g}"] = round(float(np.mean([values.mean() for values in scores.values.values()])), 4)
+    trained.model.load_state_dict(after)
+    return max(SHARES, key=lambda share: (tried[f"{share:g}"], share)), tried
+
+
+def _scores(model: Any, examples: Sequence[Example], everything: ExampleSet) -> EncoderScores:
+    def encode(name: str) -> Callable[[Sequence[str]], Any]:
+        return lambda texts: encode_original(model, str(model.prompts.get(name) or ""), texts, 64)
+
+    return score_encoder(encode("query"), encode("document"), examples, everything.texts)
+
+
+def _thinned(losses: Sequence[float]) -> list[float]:
+    parts = np.array_split(np.array(losses), min(50, len(losses))) if losses else []
+    return [round(float(part.mean()), 4) for part in parts]
+
+
+def _hardware(place: str) -> str:
+    """Return in words what it was trained on; what that costs the climate is not guessed at."""
+    import torch
+
+    if place == "cuda":
+        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
+    return f"{torch.get_num_threads()} threads of {platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def _write(model: Any, out: Path, work: Path, card: dict[str, Any]) -> None:
+    """Save the model beside ``out`` and put it in place."""
+    unfinished = out.with_name(f"{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.to("cpu").save(str(unfinished), create_model_card=False)
+    if "loss" in card:
+        draw_curve(card["loss"], card["recipe"]["steps"], unfinished / "training.png")
+    (unfinished / TRAINING).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if out.exists():
+        out.rmdir()
+    unfinished.rename(out)
+    shutil.rmtree(work, ignore_errors=True)

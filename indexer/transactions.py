@@ -1,0 +1,125 @@
+"""Orders of a shop, as its till wrote them: which product was sold to whom, under which description.
+
+In: a Parquet or CSV file with a line for each product of each order; columns are known by their usual names. Out:
+:class:`Sale`, and what was left out by reason: cancellations, returns, fees and postage, tests. Buyers are hashed with a key
+that is drawn anew for each reading. Knows nothing of queries or catalogues.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.errors import FeedError
+
+__all__ = ["Sale", "Sales", "read_sales"]
+
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "order": ("invoice", "invoiceno", "order_id", "order", "transaction_id", "orderid"),
+    "product": ("stockcode", "sku", "product_id", "item_id", "productid", "itemid", "object_id"),
+    "description": ("description", "product_name", "title", "item_name", "name"),
+    "quantity": ("quantity", "qty", "units"),
+    "time": ("invoicedate", "order_date", "timestamp", "date", "time", "created_at"),
+    "user": ("customer_id", "customerid", "user_id", "customer", "client_id"),
+}
+_NO_PRODUCT = re.compile(r"(?!.*\d)|(?:test|adjust|gift_|sample|bank|post|dot|amazon|c2$|m$|d$|s$|b$)", re.IGNORECASE)
+_TRIED = re.compile(r"\btest\b|\?|^(?:damaged|lost|found|broken|wrong|check|missing|thrown|smashed|returned|adjust)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """One line of an order: ``time_s`` is 0 and ``user`` empty where nobody says."""
+
+    order: str
+    product: str
+    description: str
+    quantity: int
+    time_s: float
+    user: str
+
+
+@dataclass(slots=True)
+class Sales:
+    """Lines of orders in the order of the file; ``skipped`` counts lines left out by reason."""
+
+    lines: list[Sale] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def read_sales(path: Path) -> Sales:
+    """Read a file of orders whole.
+
+    Raises:
+        FeedError: it cannot be read, or no column names a product.
+    """
+    sales, key = Sales(), os.urandom(16)
+    named: dict[str, str] = {}
+    for row in _rows(path):
+        if not named:
+            named = _named(path, row)
+        _take(row, named, key, sales)
+    return sales
+
+
+def _named(path: Path, row: Mapping[str, Any]) -> dict[str, str]:
+    plain = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in row}
+    found = {part: plain[n] for part, names in _COLUMNS.items() if (n := next((n for n in names if n in plain), ""))}
+    if "product" not in found:
+        raise FeedError(f"{path} has no column that names a product. Call one of its columns sku, product_id or StockCode.")
+    return found
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            for batch in pq.ParquetFile(path).iter_batches(20_000):
+                yield from batch.to_pylist()
+        else:
+            with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as stream:
+                yield from csv.DictReader(stream)
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise FeedError(f"{path} cannot be read as orders: {error}. Give a Parquet or CSV file.") from error
+
+
+def _take(row: Mapping[str, Any], named: Mapping[str, str], key: bytes, sales: Sales) -> None:
+    def cell(part: str) -> str:
+        value = row.get(named.get(part, ""))
+        return "" if value is None or value != value else str(value).strip()
+
+    product, description = cell("product"), " ".join(cell("description").split())
+    try:
+        quantity = int(float(cell("quantity") or 1))
+    except ValueError:
+        quantity = 0
+    if cell("order")[:1].upper() == "C":
+        sales.skipped["cancelled"] += 1
+    elif quantity <= 0:
+        sales.skipped["returned, or without a quantity"] += 1
+    elif not product or _NO_PRODUCT.match(product):
+        sales.skipped["no product: a fee, postage or a test"] += 1
+    elif _TRIED.search(description):
+        sales.skipped["a note in place of a description"] += 1
+    else:
+        user = cell("user")
+        hashed = hashlib.blake2b(user.encode(), key=key, digest_size=12).hexdigest() if user else ""
+        sales.lines.append(Sale(cell("order"), product, description, quantity, _seconds(row.get(named.get("time", ""))), hashed))
+
+
+def _seconds(given: Any) -> float:
+    if isinstance(given, datetime):
+        return given.timestamp()
+    try:
+        return datetime.fromisoformat(str(given)).timestamp()
+    except ValueError:
+        return 0.0
