@@ -118,6 +118,9 @@ def test_negatives_are_neither_answers_nor_likely_ones(seed: int, negatives: int
     products = {p: rows[-i - 1] for i, p in enumerate(TEXTS)}
     known = Known(examples, TEXTS, queries, products)
     rated = {(query_key(e.query), e.product): e.grade for e in examples}
+    best = {e.query: max(f.grade for f in examples if f.query == e.query) for e in examples}
+    answers = {(e.query, e.product) for e in examples if e.grade >= min(0.5, best[e.query])}
+    assert {(g.query, g.positive) for g in make_groups(examples, known, negatives, seed)} == answers
     for group in make_groups(examples, known, negatives, seed):
         assert len(group.negatives) <= negatives
         for product, grade in group.negatives:

@@ -21,6 +21,7 @@ from engine.train.examples import Example, query_key
 
 __all__ = ["Group", "Known", "make_groups", "unfair"]
 
+_ANSWERS = 0.5
 _NEAREST = 50
 _MARGIN = 0.95
 _CHUNK = 512
@@ -77,9 +78,16 @@ class Known:
 
 
 def make_groups(examples: Sequence[Example], known: Known, negatives: int, seed: int) -> list[Group]:
-    """Return a group for each example that answers its query, with up to ``negatives`` rated or mined ones."""
+    """Return a group for each example that answers its query, with up to ``negatives`` rated or mined ones.
+
+    An answer has at least half of the highest grade, or the best one its query has: what answers a little is no example of an
+    answer, and is compared by its grade alone.
+    """
     chance = random.Random(seed)
-    positives = [e for e in examples if e.grade > 0]
+    best: dict[str, float] = {}
+    for e in examples:
+        best[e.query] = max(e.grade, best.get(e.query, 0.0))
+    positives = [e for e in examples if e.grade > 0 and e.grade >= min(_ANSWERS, best[e.query])]
     if not negatives:
         return [Group(e.query, e.product, e.grade) for e in positives]
     mined = _mined(list(dict.fromkeys(e.query for e in positives)), known)
