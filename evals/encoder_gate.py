@@ -182,6 +182,4 @@ def _slice(
 
 def _scores(engine: Engine, queries: Mapping[str, str], qrels: Qrels, condensed: bool) -> NDArray[np.float64]:
     rankings = make_run(engine, queries, depth=_DEPTH).rankings
-    scored = score_queries(rankings, {q: qrels[q] for q in queries}, min_rel=1, condensed=condensed)
-    column = dict(zip(scored.qids, scored.column(DECIDING), strict=True))
-    return np.array([column[qid] for qid in sorted(queries)])
+    return score_queries(rankings, {q: qrels[q] for q in queries}, min_rel=1, condensed=condensed).column(DECIDING)

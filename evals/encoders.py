@@ -75,9 +75,7 @@ def score_encoder(
     for task, found in rankings.items():
         if task == "ranking" and all(len(set(own.values())) < 2 for own in qrels.values()):
             continue  # each query has products of one rating alone, in whatever order
-        scored = score_queries(found, qrels, min_rel=1)
-        column = dict(zip(scored.qids, scored.column(DECIDING), strict=True))
-        values[task] = np.array([column[q] for q in queries])
+        values[task] = score_queries(found, qrels, min_rel=1).column(DECIDING)  # by query in sorted order, as they are
     return EncoderScores(tuple(queries), tuple(kinds[q] for q in queries), values)
 
 

@@ -75,12 +75,9 @@ def train_and_measure(
         chosen, tried = _best_share(trained, valid, examples)
     else:
         chosen = _UNSURE
-    after = trained.model.state_dict()
-    after = {name: value.detach().clone() for name, value in after.items()}
     mixed(trained, 0.0)
     test: list[dict[str, Any]] = []
     before = _scores(trained.model, examples.test, examples) if examples.test else None
-    trained.model.load_state_dict(after)
     mixed(trained, chosen)
     if before is not None:
         note("Measuring on queries kept back")
@@ -165,14 +162,11 @@ def _divided(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]
 
 
 def _best_share(trained: Trained, valid: Sequence[Example], examples: ExampleSet) -> tuple[float, dict[str, float]]:
-    after = {name: value.detach().clone() for name, value in trained.model.state_dict().items()}
     tried: dict[str, float] = {}
     for share in SHARES:
-        trained.model.load_state_dict(after)
         mixed(trained, share)
         scores = _scores(trained.model, valid, examples)
         tried[f"{share:g}"] = round(float(np.mean([values.mean() for values in scores.values.values()])), 4)
-    trained.model.load_state_dict(after)
     return max(SHARES, key=lambda share: (tried[f"{share:g}"], share)), tried
 
 

@@ -11,6 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
+from engine.lasting import sync
+
 __all__ = ["link_or_copy", "remove_tree", "rename", "replace_text", "sync_tree", "write_text"]
 
 _steps = 0
@@ -25,11 +27,7 @@ def _step() -> None:
 
 def _sync(path: Path) -> None:
     _step()
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path)
 
 
 def sync_tree(folder: Path) -> None:

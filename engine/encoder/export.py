@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from engine.encoder.parity import measure, sample
 from engine.encoder.quantise import quantise
 from engine.encoder.source import SourceModel, encode_original, find_source, load_original
 from engine.errors import EncoderError
+from engine.lasting import sync
 
 __all__ = ["MIN_COSINE", "MIN_OVERLAP", "export_encoder"]
 
@@ -113,21 +113,13 @@ def _publish(cache: Path, name: str, fill: Callable[[Path], Card]) -> Path:
         card = fill(work)
         (work / CARD).write_text(card.to_json(), encoding="utf-8")
         for path in (*work.iterdir(), work):
-            _sync(path)
+            sync(path)
         work.chmod(0o755)
         work.rename(final)
-        _sync(cache)
+        sync(cache)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return final
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _fill(

@@ -21,7 +21,6 @@ __all__ = ["KINDS", "catalogue_examples"]
 _MOST_WORDS = 4
 _LONGEST_VALUE = 24
 _SAID = ("color", "material", "size", "style", "pattern", "season", "gender", "type", "product_type")
-_MOST_VALUES = 3
 _SHORTEST_CODE = 4
 
 
@@ -29,11 +28,11 @@ def catalogue_examples(products: Iterable[Product], lexicon: Lexicon, each: int 
     """Yield up to ``each`` different queries for each product, of different kinds where it has them."""
     for product in products:
         chance = random.Random(f"{seed} {product.id}")
-        asked: dict[str, str] = {}
+        asked: set[str] = set()
         for kind in chance.sample(list(KINDS), len(KINDS)):
             query = " ".join(KINDS[kind](product, lexicon, chance).split())
             if len(query) > 1 and query.casefold() not in asked:
-                asked[query.casefold()] = kind
+                asked.add(query.casefold())
                 yield Example(_in_other_words(query, kind, lexicon, chance), product.id, 1.0, "catalogue", kind)
             if len(asked) == each:
                 break

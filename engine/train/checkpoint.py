@@ -7,12 +7,12 @@ or the new one. Tensors as safetensors, the rest as JSON; nothing is pickled. Kn
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from engine.errors import TrainingError
+from engine.lasting import sync
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -32,12 +32,12 @@ def save_checkpoint(folder: Path, model: Any, optimiser: Any, state: dict[str, A
     save_file(tensors, work / _TENSORS)
     (work / _STATE).write_text(json.dumps(state), "utf-8")
     for path in (*work.iterdir(), work):
-        _sync(path)
+        sync(path)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     work.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -67,11 +67,3 @@ def load_checkpoint(folder: Path, model: Any, optimiser: Any) -> dict[str, Any] 
             memory.setdefault(int(number), {})[field] = tensor
     optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
     return state
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

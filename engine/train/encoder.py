@@ -79,11 +79,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """``model`` is the trained ``SentenceTransformer``, ``before`` its weights as they were; ``losses`` are those of each
-    step. ``figures`` are plain values for a card."""
+    """``model`` is the trained ``SentenceTransformer``, ``before`` and ``after`` its weights by name; ``losses`` are those of
+    each step. ``figures`` are plain values for a card."""
 
     model: Any
     before: dict[str, Any]
+    after: dict[str, Any]
     losses: tuple[float, ...]
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -123,7 +124,7 @@ def train_encoder(
         note(f"Asking {recipe.teacher} about {sum(len(group.rated) for group in groups)} pairs")
         groups = taught(groups, examples.texts, recipe.teacher, recipe.max_tokens, device)
     run = _Run(model, groups, known, examples, recipe, half=device == "cuda" and torch.cuda.is_bf16_supported())
-    before = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    before = _weights(model)
     identity = _identity(source.fingerprint, examples, recipe)
     saved = work / _CHECKPOINT
     state = load_checkpoint(saved, model, run.optimiser)
@@ -156,16 +157,20 @@ def train_encoder(
     }
     shutil.rmtree(saved, ignore_errors=True)
     model.max_seq_length = limit
-    return Trained(model.eval(), before, tuple(losses), figures)
+    return Trained(model.eval(), before, _weights(model), tuple(losses), figures)
 
 
 def mixed(trained: Trained, share: float) -> None:
     """Give the model ``share`` of what it learned: weights between those before and after (Wortsman et al., *Robust
-    Fine-Tuning of Zero-Shot Models*, CVPR 2022). Call it with the same ``trained.model`` holding the trained weights."""
-    after = trained.model.state_dict()
+    Fine-Tuning of Zero-Shot Models*, CVPR 2022)."""
+    after = trained.after
     trained.model.load_state_dict(
         {n: before + share * (after[n] - before) if before.is_floating_point() else before for n, before in trained.before.items()}
     )
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def _check(recipe: Recipe, examples: ExampleSet) -> None:

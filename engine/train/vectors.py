@@ -36,32 +36,31 @@ class StepVectors:
         import torch
 
         parts = self._parts(texts)
-        order = torch.tensor([i for part, _ in parts for i in part], device=self._model.device)
-        place = torch.empty_like(order)
-        place[order] = torch.arange(len(order), device=order.device)
         tokens = sum(given["input_ids"].numel() for _, given in parts)
         if tokens <= self._most_tokens:
-            loss = loss_of(torch.cat([self._run(given) for _, given in parts])[place])
+            loss = loss_of(self._joined(parts))
             loss.backward()
             return float(loss.detach()), tokens
         with torch.no_grad():
-            vectors = torch.cat([self._run(given) for _, given in parts])[place]
+            vectors = self._joined(parts)
         vectors.requires_grad_(True)
         loss = loss_of(vectors)
         loss.backward()
         for part, given in parts:
             again = self._run(given)
-            again.backward(vectors.grad[torch.tensor(part, device=order.device)].to(again.dtype))
+            again.backward(vectors.grad[torch.tensor(part, device=vectors.device)].to(again.dtype))
         return float(loss.detach()), tokens
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Return unit vectors ``(n, d)`` that a gradient can be taken of, all of it kept in memory."""
+        return self._joined(self._parts(texts))
+
+    def _joined(self, parts: Sequence[tuple[list[int], Any]]) -> Any:
+        """Return the vectors of all parts in the order of the texts."""
         import torch
 
-        parts = self._parts(texts)
-        place = torch.empty(len(texts), dtype=torch.long)
-        place[torch.tensor([i for part, _ in parts for i in part])] = torch.arange(len(texts))
-        return torch.cat([self._run(given) for _, given in parts])[place.to(self._model.device)]
+        order = torch.tensor([i for part, _ in parts for i in part], device=self._model.device)
+        return torch.cat([self._run(given) for _, given in parts])[torch.argsort(order)]
 
     def _parts(self, texts: Sequence[str]) -> list[tuple[list[int], Any]]:
         """Return places and tokens of texts of like length, as many together as make a part."""
