@@ -29,8 +29,9 @@ from engine.index.vectors import Neighbours
 from engine.language import is_stop
 from engine.match import MatchSet
 from engine.outcome import outcome
-from engine.pipeline import Pipeline, Plan, Vectors
+from engine.pipeline import BY_RELEVANCE, FirstHits, Pipeline, Plan, Vectors
 from engine.rank import Ranking, sort_rows
+from engine.reranker import Reranker
 from engine.schema import (
     Answer,
     Claim,
@@ -49,8 +50,6 @@ from engine.written import written_applied, written_hits, written_nearest
 
 __all__ = ["Engine"]
 
-_BY_RELEVANCE = ("", "relevance", "_text_match")
-
 
 class Engine:
     """One open snapshot and everything needed to answer from it."""
@@ -64,7 +63,7 @@ class Engine:
         self.product_count = n
         self._documents = Documents(folder / "documents", n)
         self._prefix = PrefixIndex(folder / "prefix")
-        self._pipeline = Pipeline(snapshot, settings)
+        self._pipeline = Pipeline(snapshot, settings, self._documents)
         self.languages = self._pipeline.languages
         self._explainer = Explainer(
             make_generator(settings), timeout_s=settings.generator_timeout_s, snapshot=self.snapshot_id
@@ -121,7 +120,7 @@ class Engine:
         """Find, rank, cut to the page and write it: what ``SearchResponse`` describes, products as they are stored."""
         request, query = plan.request, plan.query
         first = (request.page - 1) * request.per_page
-        most = first + request.per_page if request.sort_by in _BY_RELEVANCE else 0
+        most = first + request.per_page if request.sort_by in BY_RELEVANCE else 0
         found, ranking = self._pipeline.ranked(plan, vectors, near, most)
         ranking = self._sorted(ranking, request.sort_by)
         written = {
@@ -182,6 +181,16 @@ class Engine:
         other._pipeline = self._pipeline.tuned(other.settings)
         return other
 
+    def with_reranker(self, reranker: Reranker) -> Engine:
+        """Return an engine over the same open snapshot whose first hits this reranker puts in order."""
+        other = copy.copy(self)
+        other._pipeline = self._pipeline.with_reranker(reranker)
+        return other
+
+    def first_hits(self, q: str, most: int, languages: Sequence[str]) -> FirstHits:
+        """Return what a reranker of these languages would read of a search."""
+        return self._pipeline.first_hits(q, most, languages)
+
     def suggest(self, q: str, limit: int = 8) -> SuggestResponse:
         """Return completions of what has been typed so far, from the catalogue."""
         return SuggestResponse(q=q, snapshot=self.snapshot_id, suggestions=self._prefix.suggest(q, limit))
@@ -241,7 +250,7 @@ class Engine:
 
     def _sorted(self, ranking: Ranking, sort_by: str) -> Ranking:
         name, _, direction = sort_by.partition(":")
-        if name in _BY_RELEVANCE:
+        if name in BY_RELEVANCE:
             return ranking
         if direction not in ("asc", "desc"):
             raise FilterError(f"{sort_by[:60]!r} is no order. Write a field and a direction, like `price:asc`.")

@@ -3,7 +3,7 @@ what comes out here.
 
 In: the indexes of a snapshot and requests. Out: :class:`Plan`, then the match set and its :class:`~engine.rank.Ranking`,
 both in rows. A straight line through the stages; each stage takes values and returns values, and none calls another.
-Thread-safe. Knows nothing of documents or of how an answer is written.
+Thread-safe. Knows nothing of how an answer is written.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from engine.encoder import CachingEncoder, Encoder, open_encoder
 from engine.encoder.words import whole_words
+from engine.errors import SettingsError
 from engine.fit import Evidence, Fitting
 from engine.index.codes import CodeIndex
+from engine.index.documents import Documents
 from engine.index.faiss_index import FaissVectors
 from engine.index.filters import join_filters, parse_filter
 from engine.index.lexical import LexicalIndex
@@ -32,14 +34,18 @@ from engine.lexicon import Lexicon
 from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
 from engine.outcome import outcome
 from engine.query import Knowledge, ParsedQuery, parse_query
-from engine.rank import APART, Ranking, apart, rank
+from engine.rank import APART, Ranking, apart, rank, taken
 from engine.ranker import Ranker, features
+from engine.reranker import Reranker
 from engine.retrieve import Candidates, restrict, retrieve_dense, retrieve_lexical
 from engine.schema import SearchRequest
 from engine.settings import Settings
+from engine.text import embedding_text
 
-__all__ = ["Pipeline", "Plan", "Vectors"]
+__all__ = ["BY_RELEVANCE", "FirstHits", "Pipeline", "Plan", "Vectors"]
 
+BY_RELEVANCE = ("", "relevance", "_text_match")
+"""What a request calls the order of relevance."""
 _CACHED_QUERIES = 10_000
 
 Vectors = Mapping[str, NDArray[np.float32] | Exception]
@@ -57,11 +63,22 @@ class Plan:
     alpha: float
 
 
-class Pipeline:
-    """The indexes of one open snapshot, and the stages of a search over them."""
+@dataclass(frozen=True, slots=True)
+class FirstHits:
+    """What a reranker reads: the query as it is meant, the first hits' ids and texts, and their ranking."""
 
-    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
+    query: str
+    ids: Sequence[str]
+    texts: Sequence[str]
+    ranking: Ranking
+
+
+class Pipeline:
+    """The indexes of one open snapshot, and the stages of a search over them; of ``documents`` only a reranker reads."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings, documents: Documents) -> None:
         folder, n = snapshot.path, snapshot.manifest.products
+        self._documents = documents
         self.settings = settings
         self.table = Table(folder / "table", n, settings.exchange_rates)
         self.vectors = FaissVectors(folder / "vectors", threads=settings.threads)
@@ -80,7 +97,10 @@ class Pipeline:
             english=whole_words(folder / "encoder"),
         )
         self._groups = self.table.groups()
+        if settings.ranker and settings.reranker:
+            raise SettingsError("`ranker` and `reranker` are both set, and each would undo the other's order. Unset one.")
         self._ranker = Ranker(Path(settings.ranker)) if settings.ranker else None
+        self._reranker = Reranker.open(Path(settings.reranker)) if settings.reranker else None
         self._fitting = Fitting(self.table)
         self._calibration = Calibration(*settings.calibration)
         encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
@@ -143,11 +163,14 @@ class Pipeline:
         gain = self._fitting.gain(query, evidence, found.rows)
         feedback = 0.0 if query.codes else self.settings.feedback
         held_back = self.settings.near_duplicates
-        if most and (held_back or self._ranker):
+        if most and (held_back or self._ranker or self._reranker):
             most = max(most, APART)
         ranking = rank(candidates, found, alpha, vector, self.vectors, gain, feedback, most)
         if self._ranker:
             ranking = self._ranker.reorder(ranking, features(query, ranking, found, evidence, self._fitting.prices))
+        if self._reranker and query.words and plan.request.sort_by.partition(":")[0] in BY_RELEVANCE:
+            texts = self._texts(ranking.rows[: self._reranker.card.depth], self._reranker.card.languages)
+            ranking = self._reranker.reorder(ranking, self._reranker.scores(query.meant or query.text, texts))
         return found, apart(ranking, self.vectors, self._groups, held_back) if held_back else ranking
 
     def signals(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -172,6 +195,25 @@ class Pipeline:
         found, ranking = plain.ranked(plan, *plain.placed([plan]), APART)
         rows = ranking.rows[:APART]
         return rows, features(plan.query, ranking, found, self._fitting.weigh(plan.query), self._fitting.prices)
+
+    def with_reranker(self, reranker: Reranker | None) -> Pipeline:
+        """Return a pipeline over the same open indexes whose first hits this reranker puts in order, or none does."""
+        other = copy.copy(self)
+        other._reranker = reranker
+        return other
+
+    def first_hits(self, q: str, most: int, languages: Sequence[str]) -> FirstHits:
+        """Return the first hits of a search, no reranker having put them in order."""
+        plain = self.with_reranker(None)
+        plan = plain.plan(SearchRequest(q=q))
+        ranking = taken(plain.ranked(plan, *plain.placed([plan]), most)[1], np.s_[:most])
+        ids = [self._documents.ids[int(row)] for row in ranking.rows]
+        return FirstHits(plan.query.meant or plan.query.text, ids, self._texts(ranking.rows, languages), ranking)
+
+    def _texts(self, rows: NDArray[np.int64], languages: Sequence[str]) -> list[str]:
+        """Return the texts of products as a model of these languages reads them."""
+        lexicon = None if "zh" in languages else self._known.lexicon
+        return [embedding_text(self._documents.product(int(row)), lexicon) for row in rows]
 
     def order(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those of ``rows`` that share words or meaning with ``q``, best first, limits and exclusions left aside."""

@@ -100,7 +100,7 @@ def apart(
     return taken(ranking, places)
 
 
-def taken(ranking: Ranking, places: NDArray[np.int64]) -> Ranking:
+def taken(ranking: Ranking, places: NDArray[np.int64] | slice) -> Ranking:
     """Return the hits at ``places``, in that order."""
     return Ranking(*(getattr(ranking, name)[places] for name in ("rows", "fused", "lexical", "semantic", "code")))
 

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
         0.0, ge=0, le=1, description="How much score a near duplicate of a better hit loses; 0 is none."
     )
     ranker: str = Field("", description="Folder of a learned order (`daogou learn`); empty is none. Needs the extra `ltr`.")
+    reranker: str = Field("", description="Folder of a cross-encoder (`daogou train reranker`) that pays; empty is none.")
     min_relevance: float = Field(
         0.2, ge=0, le=1, description="Probability of being relevant below which, for every product, nothing is suitable."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from engine.train.examples import Example
 from evals.measures import DECIDING, score_queries
 from evals.stats import holm, paired_difference, randomisation_test
 
-__all__ = ["TASKS", "Encode", "EncoderScores", "compare_scores", "score_encoder"]
+__all__ = ["TASKS", "Encode", "EncoderScores", "compare_scores", "rated_products", "score_encoder"]
 
 TASKS = ("ranking", "retrieval")
 _POOL = 3000
@@ -43,6 +43,18 @@ class EncoderScores:
     values: Mapping[str, NDArray[np.float64]]
 
 
+def rated_products(examples: Iterable[Example]) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+    """Return the ratings of each query's products, from 0 to 3 as everywhere, and each query's kind; a grade that is not 0 is
+    a rating that is not."""
+    rated: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    kinds: dict[str, str] = {}
+    for e in examples:
+        rating = max(1, round(_STEPS * e.grade)) if e.grade > 0 else 0
+        rated[e.query][e.product] = max(rating, rated[e.query].get(e.product, 0))
+        kinds.setdefault(e.query, e.kind)
+    return dict(rated), kinds
+
+
 def score_encoder(
     encode_queries: Encode, encode_products: Encode, examples: Sequence[Example], texts: Mapping[str, str], seed: int = 0
 ) -> EncoderScores:
@@ -50,13 +62,7 @@ def score_encoder(
 
     The pool is every product rated for them and enough others to make three thousand, drawn from the seed.
     """
-    rated: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    kinds: dict[str, str] = {}
-    for e in examples:
-        # 0 to 3 as everywhere; a grade that is not 0 stays so
-        rating = max(1, round(_STEPS * e.grade)) if e.grade > 0 else 0
-        rated[e.query][e.product] = max(rating, rated[e.query].get(e.product, 0))
-        kinds.setdefault(e.query, e.kind)
+    rated, kinds = rated_products(examples)
     chance = random.Random(seed)
     answerable = sorted(q for q, found in rated.items() if any(found.values()))
     queries = sorted(chance.sample(answerable, min(_MOST_QUERIES, len(answerable))))

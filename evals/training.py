@@ -19,15 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from engine.encoder.source import TRAINING, encode_original, find_source, load_original
+from engine.encoder.source import TRAINING, encode_original, find_source, load_original, no_bars
 from engine.errors import TrainingError
-from engine.train.encoder import Recipe, Step, Trained, mixed, train_encoder
+from engine.train.encoder import Recipe, Trained, mixed, train_encoder
 from engine.train.examples import Example, ExampleSet, fold_of
 from engine.train.private import Privacy, train_private
+from engine.train.steps import Step
+from engine.train.world import device_count, run_together
 from evals.curve import draw_curve
 from evals.encoders import EncoderScores, compare_scores, score_encoder
 
-__all__ = ["SHARES", "train_and_measure", "train_privately"]
+__all__ = ["SHARES", "divided", "free_place", "hardware", "thinned", "train_and_measure", "train_privately"]
 
 SHARES = (1.0, 0.75, 0.5, 0.25)
 _UNSURE = 0.5
@@ -46,6 +48,7 @@ def train_and_measure(
     *,
     share: float = -1.0,
     device: str = "auto",
+    devices: int = 0,
     note: Callable[[str], None] = lambda line: None,
     advance: Callable[[Step], None] = lambda step: None,
 ) -> dict[str, Any]:
@@ -59,13 +62,13 @@ def train_and_measure(
         raise TrainingError(f"A share of {share} of what was learned cannot be kept. Choose one from 0 to 1.")
     if any(e.user for e in examples.train):
         raise TrainingError("These examples name users. Train on them with --dp-epsilon, or make others without --per-user.")
-    place = _place(out, device)
+    place = free_place(out, device)
     started = time.monotonic()
-    learned, valid = _divided(examples.train) if share < 0 else (examples.train, [])
+    learned, valid = divided(examples.train) if share < 0 else (examples.train, [])
     work = out.with_name(f"{out.name}.training")
-    trained = train_encoder(
-        model, replace(examples, train=learned), work, recipe, device=place, note=note, advance=advance
-    )
+    told = {"note": note, "advance": advance}
+    given = (model, replace(examples, train=learned), work, recipe)
+    trained = run_together(train_encoder, given, device_count(place, devices), place, told)
     tried: dict[str, float] = {}
     taught = {e.source for e in learned}
     if share >= 0:
@@ -88,8 +91,8 @@ def train_and_measure(
         "shares_tried": tried,
         "test": test,
         "data": examples.card,
-        "loss": _thinned(trained.losses),
-        "hardware": _hardware(place),
+        "loss": thinned(trained.losses),
+        "hardware": hardware(place),
         "seconds": round(time.monotonic() - started, 1),
     }
     _write(trained.model, out, work, card)
@@ -115,7 +118,7 @@ def train_privately(
         MissingExtraError: the accountants are not installed.
         TrainingError: ``out`` is taken, or an ε would not be true.
     """
-    place = _place(out, device)
+    place = free_place(out, device)
     if any(e.user for e in examples.test):
         raise TrainingError("The test has queries of users, whose scores no ε covers. Measure on judged queries.")
     started = time.monotonic()
@@ -134,14 +137,14 @@ def train_privately(
         "share": 1.0,
         "test": test,
         "data": examples.card,
-        "hardware": _hardware(place),
+        "hardware": hardware(place),
         "seconds": round(time.monotonic() - started, 1),
     }
     _write(loaded, out, out.with_name(f"{out.name}.training"), card)
     return card
 
 
-def _place(out: Path, device: str) -> str:
+def free_place(out: Path, device: str) -> str:
     """Return where to train, once it is sure that there is such a place and that ``out`` is free."""
     import torch
 
@@ -153,7 +156,7 @@ def _place(out: Path, device: str) -> str:
     return place
 
 
-def _divided(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+def divided(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     """Return what is trained on and what chooses the share: every eleventh query, where that is enough."""
     valid = [e for e in examples if fold_of(e.query, _VALID_FOLDS) == 0]
     if len({e.query for e in valid if e.grade > 0}) < _LEAST_VALID:
@@ -177,12 +180,13 @@ def _scores(model: Any, examples: Sequence[Example], everything: ExampleSet) -> 
     return score_encoder(encode("query"), encode("document"), examples, everything.texts)
 
 
-def _thinned(losses: Sequence[float]) -> list[float]:
+def thinned(losses: Sequence[float]) -> list[float]:
+    """Return the losses as at most fifty, each the mean of as many steps."""
     parts = np.array_split(np.array(losses), min(50, len(losses))) if losses else []
     return [round(float(part.mean()), 4) for part in parts]
 
 
-def _hardware(place: str) -> str:
+def hardware(place: str) -> str:
     """Return in words what it was trained on; what that costs the climate is not guessed at."""
     import torch
 
@@ -195,7 +199,8 @@ def _write(model: Any, out: Path, work: Path, card: dict[str, Any]) -> None:
     """Save the model beside ``out`` and put it in place."""
     unfinished = out.with_name(f"{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    model.to("cpu").save(str(unfinished), create_model_card=False)
+    with no_bars():
+        model.to("cpu").save(str(unfinished), create_model_card=False)
     if "loss" in card:
         draw_curve(card["loss"], card["recipe"]["steps"], unfinished / "training.png")
     (unfinished / TRAINING).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from engine.encoder.source import find_source, load_original
 from engine.errors import TrainingError
 from engine.train import encoder as training
+from engine.train import steps
 from engine.train.checkpoint import load_checkpoint
 from engine.train.encoder import Recipe, mixed, train_encoder
 from engine.train.examples import Example, ExampleSet, query_key
 from engine.train.groups import Known, make_groups, unfair
 from engine.train.losses import contrastive, cosent, listwise
 from engine.train.vectors import StepVectors
+from engine.train.world import World, device_count, run_together
 from tiny_models import save_model
 
 COLOURS, THINGS = ("red", "green", "blue", "black"), ("jacket", "laptop", "lamp", "mouse", "scarf", "kettle")
@@ -223,7 +225,7 @@ def test_another_run_s_checkpoint_is_not_gone_on_with(tiny, tmp_path, monkeypatc
 
 
 def test_minutes_cut_the_steps_and_the_card_names_them(tiny, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(training._Run, "time_step", lambda self, steps: 10.0)
+    monkeypatch.setattr(steps, "_seconds_a_step", lambda backward, order: 10.0)
     notes: list[str] = []
     short = train_encoder(tiny, SET, tmp_path / "a", replace(RECIPE, steps=0, epochs=50, minutes=1), note=notes.append)
     assert short.figures["recipe"]["steps"] == len(short.losses) == 6
@@ -244,7 +246,7 @@ def test_a_recipe_that_cannot_work_is_refused(tiny, tmp_path, changes, says) -> 
 
 
 def test_training_that_diverges_says_so(tiny, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(training._Run, "step", lambda self, number, total: float("nan"))
+    monkeypatch.setattr(training._Learning, "backward", lambda self, batch: float("nan"))
     with pytest.raises(TrainingError, match="diverged"):
         train_encoder(tiny, SET, tmp_path / "run", RECIPE)
 
@@ -282,3 +284,39 @@ def test_a_teacher_s_order_is_learned(tiny, tmp_path) -> None:
     CrossEncoder(str(tmp_path / "body"), num_labels=2, local_files_only=True).save_pretrained(str(tmp_path / "two"))
     with pytest.raises(TrainingError, match="gives 2 scores"):
         train_encoder(tiny, SET, tmp_path / "two-run", replace(recipe, teacher=str(tmp_path / "two")))
+
+
+def test_processes_that_train_together_end_where_one_does(tiny, tmp_path) -> None:
+    size = 2
+    examples = ExampleSet(TEXTS, GRADED)
+    alone = train_encoder(tiny, examples, tmp_path / "alone", RECIPE)
+    seen: list[int] = []
+    told = {"advance": lambda step: seen.append(step.number)}
+    together = run_together(train_encoder, (tiny, examples, tmp_path / "together", RECIPE), size, "cpu", told)
+    assert seen == list(range(1, 9))
+    assert together.figures["devices"] == size
+    assert np.allclose(together.losses, alone.losses, rtol=1e-4)
+    one, other = weights(alone), weights(together)
+    assert all(np.allclose(one[name], other[name], atol=2e-4) for name in one)
+    assert not all(np.allclose(before, one[name], atol=2e-4) for name, before in alone.before.items())
+    again = run_together(train_encoder, (tiny, examples, tmp_path / "again", RECIPE), size, "cpu")
+    assert same(weights(again), other)
+
+
+def fails_elsewhere(world: World, device: str) -> None:
+    if not world.leads:
+        raise RuntimeError("no memory")
+    world.wait()
+
+
+def test_a_process_that_fails_ends_them_all(capfd) -> None:
+    with pytest.raises(TrainingError, match="1 of 2 training processes failed"):
+        run_together(fails_elsewhere, (), 2, "cpu")
+    assert "no memory" in capfd.readouterr().err
+
+
+def test_only_devices_that_are_here_are_used() -> None:
+    assert device_count("cpu") == 1
+    assert device_count("cpu", 3) == 3
+    with pytest.raises(TrainingError, match="99 CUDA devices were asked for"):
+        device_count("cuda", 99)

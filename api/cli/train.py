@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn
 
 from engine.settings import load_settings
+
+if TYPE_CHECKING:
+    from engine.train.steps import Step
 
 __all__ = ["register"]
 
@@ -182,11 +185,12 @@ def _encoder(
     ] = 0.0,
     dp_delta: Annotated[float, typer.Option(help="δ of that; 0 is a tenth of one over the number of users.", min=0)] = 0.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes that train together; 0 is one for each CUDA device.", min=0)] = 0,
     seed: _Seed = 0,
     as_json: _Json = False,
 ) -> None:
     """Train a dual encoder on examples. A run that was killed goes on where it was when started again."""
-    from engine.train.encoder import Recipe, Step
+    from engine.train.encoder import Recipe
     from engine.train.examples import read_examples
     from engine.train.private import Privacy
     from evals.training import train_and_measure, train_privately
@@ -213,13 +217,84 @@ def _encoder(
     with _Watch("Training") as watch:
 
         def advance(step: Step) -> None:
-            figures = f"loss {step.loss:.3f} · {step.rate:.0f} examples/s · {step.left_s / 60:.0f} min left"
-            watch.advance(step.number, step.total, figures)
+            watch.advance(step.number, step.total, _pace(step))
 
         card = train_and_measure(
-            model, read_examples(examples), out, recipe, share=share, device=device, note=watch.note, advance=advance
+            model,
+            read_examples(examples),
+            out,
+            recipe,
+            share=share,
+            device=device,
+            devices=devices,
+            note=watch.note,
+            advance=advance,
         )
     _show(card, out, as_json)
+
+
+@_train.command("reranker")
+def _reranker(
+    examples: Annotated[Path, typer.Argument(help="Folder made by `daogou examples` from judgements or a log.")],
+    out: Annotated[Path, typer.Option(help="Folder for the reranker; the setting `reranker` takes it.")],
+    store: _Store = None,
+    model: Annotated[str, typer.Option(help="Encoder to begin with, by name or path; empty is the one that comes along.")] = "",
+    minutes: Annotated[float, typer.Option(help="Time for the steps; 0 takes what the epochs need.", min=0)] = 0.0,
+    epochs: Annotated[float, typer.Option(help="Passes over the queries.", min=0.001)] = 2.0,
+    steps: Annotated[int, typer.Option(help="Steps instead of epochs; 0 is none.", min=0)] = 0,
+    batch_size: Annotated[int, typer.Option(help="Queries in a step.", min=1)] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-5,
+    layers: Annotated[int, typer.Option(help="Layers of the encoder to keep; half cost half the time, 0 is all.", min=0)] = 0,
+    max_tokens: Annotated[int, typer.Option(help="Tokens of query and product together that are read.", min=16, max=512)] = 64,
+    budget_ms: Annotated[float, typer.Option(help="Most that it may add to a search on this machine.", min=1)] = 100.0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes that train together; 0 is one for each CUDA device.", min=0)] = 0,
+    seed: _Seed = 0,
+    as_json: _Json = False,
+) -> None:
+    """Train a cross-encoder that puts the first hits in order, and find out whether it pays what it costs a search."""
+    from engine.engine import Engine
+    from engine.train.examples import read_examples
+    from engine.train.reranker import RerankerRecipe
+    from evals.reranking import train_and_weigh
+
+    recipe = RerankerRecipe(
+        epochs=epochs,
+        steps=steps,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        layers=layers,
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    engine = Engine.open(load_settings(store=store))
+    with _Watch("Training") as watch:
+
+        def advance(step: Step) -> None:
+            watch.advance(step.number, step.total, _pace(step))
+
+        card = train_and_weigh(
+            engine,
+            model,
+            read_examples(examples),
+            out,
+            recipe,
+            budget_ms=budget_ms,
+            device=device,
+            devices=devices,
+            note=watch.note,
+            advance=advance,
+        )
+    if as_json:
+        typer.echo(card.model_dump_json())
+        return
+    typer.echo(f"{out}: the first {card.depth} hits, weight {card.weight:g}, {card.precision}. {card.verdict}")
+    typer.echo(f"It pays. Set DAOGOU_RERANKER={out} to use it." if card.pays else "It does not pay, and will not be served.")
+
+
+def _pace(step: Step) -> str:
+    return f"loss {step.loss:.3f} · {step.rate:.0f} examples/s · {step.left_s / 60:.0f} min left"
 
 
 def _show(card: dict[str, Any], out: Path, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from engine.encoder.unpadded import attention, unpadded
 from engine.errors import EncoderError
 
-__all__ = ["write_graph", "write_tokenizer"]
+__all__ = ["export_module", "write_graph", "write_tokenizer"]
 
 _OPSET = 17
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -50,11 +50,11 @@ def write_graph(model: Any, path: Path) -> None:
     probe = model.tokenizer(list(_PROBE), padding=True, truncation=True, return_tensors="pt")
     with unpadded(model, probe["input_ids"], probe["attention_mask"]) as whole:
         if whole is not None:
-            _export(whole, {name: probe[name] for name in ("input_ids", "attention_mask")}, path)
+            export_module(whole, {name: probe[name] for name in ("input_ids", "attention_mask")}, path)
             return
     inputs = {name: probe[name] for name in _INPUTS if name in probe}
     with attention(model, "eager"):  # fewer steps once exported than torch's own
-        _export(_padded(model, list(inputs)), inputs, path)
+        export_module(_padded(model, list(inputs)), inputs, path)
 
 
 def _padded(model: Any, names: list[str]) -> Any:
@@ -75,10 +75,15 @@ def _padded(model: Any, names: list[str]) -> Any:
     return Padded().eval()
 
 
-def _export(whole: Any, inputs: dict[str, Any], path: Path) -> None:
+def export_module(whole: Any, inputs: dict[str, Any], path: Path, output: str = "embedding") -> None:
+    """Export a torch module of named tensors ``(batch, length)``, whose ``output`` has one row a text.
+
+    Raises:
+        EncoderError: torch cannot trace it.
+    """
     import torch
 
-    axes = {name: {0: "batch", 1: "length"} for name in inputs} | {"embedding": {0: "batch"}}
+    axes = {name: {0: "batch", 1: "length"} for name in inputs} | {output: {0: "batch"}}
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every Python branch; the parity check judges
@@ -87,7 +92,7 @@ def _export(whole: Any, inputs: dict[str, Any], path: Path) -> None:
                 tuple(inputs.values()),
                 str(path),
                 input_names=list(inputs),
-                output_names=["embedding"],
+                output_names=[output],
                 dynamic_axes=axes,
                 opset_version=_OPSET,
                 dynamo=False,

@@ -22,7 +22,7 @@ from engine.encoder.card import MODEL, TOKENIZER, Card
 from engine.encoder.protocol import Vectors, unit_rows
 from engine.errors import EncoderError
 
-__all__ = ["OnnxEncoder"]
+__all__ = ["OnnxEncoder", "session_options"]
 
 _BATCH = 16
 _PADS = ("[PAD]", "<pad>")
@@ -45,7 +45,7 @@ class OnnxEncoder:
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
             self._session = onnxruntime.InferenceSession(
-                str(folder / MODEL), _session_options(), providers=["CPUExecutionProvider"]
+                str(folder / MODEL), session_options(), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # both libraries raise bare Exceptions of their own
             raise EncoderError(f"The encoder in {folder} cannot be opened: {error}. Export the model again.") from error
@@ -122,7 +122,8 @@ class OnnxEncoder:
         return vectors
 
 
-def _session_options() -> onnxruntime.SessionOptions:
+def session_options() -> onnxruntime.SessionOptions:
+    """Return options for a session that uses one thread and does not spin."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

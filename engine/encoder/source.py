@@ -34,6 +34,7 @@ __all__ = [
     "find_source",
     "languages_of",
     "load_original",
+    "no_bars",
 ]
 
 BUNDLED = "all-MiniLM-L6-v2"
@@ -130,7 +131,7 @@ def load_original(source: SourceModel, *, max_tokens: int, device: str = "cpu") 
     from sentence_transformers import SentenceTransformer
 
     try:
-        with _no_bars():
+        with no_bars():
             model = SentenceTransformer(str(source.folder), device=device, local_files_only=True)
     except Exception as error:  # anything the folder's configuration names may raise anything
         raise EncoderError(f"The model {source.name!r} in {source.folder} cannot be loaded: {error}") from error
@@ -203,7 +204,7 @@ def _known_languages(folder: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Keep transformers' own progress bars off the terminal meanwhile."""
     from transformers.utils import logging as noise
 

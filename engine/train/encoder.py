@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,38 +19,28 @@ import numpy as np
 
 from engine.encoder.source import encode_original, find_source, load_original
 from engine.errors import TrainingError
-from engine.train.checkpoint import load_checkpoint, save_checkpoint
 from engine.train.examples import ExampleSet
 from engine.train.groups import Group, Known, make_groups, unfair
 from engine.train.losses import contrastive, cosent, kept, listwise
+from engine.train.steps import Pace, Progress, take_steps
 from engine.train.teacher import taught
 from engine.train.vectors import StepVectors
+from engine.train.world import World
 
-__all__ = ["Progress", "Recipe", "Step", "Trained", "mixed", "train_encoder"]
+__all__ = ["Recipe", "Trained", "known_by", "mixed", "train_encoder"]
 
-_WARMUP = 0.1
-_DECAY = 0.01
-_CLIP = 1.0
-_PROBED_STEPS = 3
-_CHECKPOINT = "checkpoint"
 _LONGEST = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Pace):
     """How to train. What is not named here is derived from the data and the machine.
 
-    ``minutes`` ends a run by cutting its steps to what the machine does in that time, measured at the start; the card names
-    the ``steps``, which give the same model again. ``keep`` weighs what the model knew, ``lengths`` are the parts of a vector
-    that must be usable alone. ``max_tokens`` of a product are read while training. ``teacher`` is a cross-encoder whose order of
-    each query's candidates is learned as well; it pays to give it more ``negatives``.
+    ``keep`` weighs what the model knew, ``lengths`` are the parts of a vector that must be usable alone. ``max_tokens`` of a
+    product are read while training. ``teacher`` is a cross-encoder whose order of each query's candidates is learned as well; it
+    pays to give it more ``negatives``.
     """
 
-    epochs: float = 1.0
-    steps: int = 0
-    minutes: float = 0.0
-    batch_size: int = 64
-    learning_rate: float = 3e-5
     negatives: int = 1
     graded: float = 0.3
     keep: float = 0.3
@@ -61,20 +48,6 @@ class Recipe:
     lengths: tuple[float, ...] = (1.0, 0.5, 0.25)
     max_tokens: int = 64
     memory_mb: int = 4000
-    checkpoint_every: int = 200
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step done: ``number`` of ``total``, its loss, learning rate, examples a second so far and seconds left."""
-
-    number: int
-    total: int
-    loss: float
-    learning_rate: float
-    rate: float
-    left_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +62,6 @@ class Trained:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-Progress = Callable[[Step], None]
-
-
 def train_encoder(
     model_name: str,
     examples: ExampleSet,
@@ -99,10 +69,13 @@ def train_encoder(
     recipe: Recipe = Recipe(),
     *,
     device: str = "cpu",
+    world: World = World(),
     note: Callable[[str], None] = lambda line: None,
     advance: Progress = lambda step: None,
 ) -> Trained:
-    """Return the model trained on ``examples.train``; checkpoints are kept in ``work`` until :func:`Trained` is returned.
+    """Return the model trained on ``examples.train``; checkpoints are kept in ``work`` until :class:`Trained` is returned.
+
+    In a ``world`` of several processes each calls this with the same values and ends with the same model.
 
     Raises:
         EncoderError: there is no such model.
@@ -118,46 +91,28 @@ def train_encoder(
     model.max_seq_length = min(limit, recipe.max_tokens)
     _freeze_words(model)
     note("Encoding queries and products with the model as it is")
-    known = _known(model, examples, recipe)
+    known = known_by(model, examples, world)
     groups = make_groups(examples.train, known, recipe.negatives, recipe.seed)
     if recipe.teacher:
         note(f"Asking {recipe.teacher} about {sum(len(group.rated) for group in groups)} pairs")
-        groups = taught(groups, examples.texts, recipe.teacher, recipe.max_tokens, device)
-    run = _Run(model, groups, known, examples, recipe, half=device == "cuda" and torch.cuda.is_bf16_supported())
+        groups = taught(groups, examples.texts, recipe.teacher, recipe.max_tokens, device, world)
+    half = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    learning = _Learning(model, known, examples.texts, recipe, StepVectors(model, recipe.max_tokens, recipe.memory_mb, half, world))
     before = _weights(model)
     identity = _identity(source.fingerprint, examples, recipe)
-    saved = work / _CHECKPOINT
-    state = load_checkpoint(saved, model, run.optimiser)
-    if state is not None and state["run"] != identity:
-        raise TrainingError(f"{saved} is of another run: other examples, model or settings. Delete it, or choose another folder.")
-    total = state["total"] if state else _total(run, recipe, len(groups), note)
-    losses: list[float] = list(state["losses"]) if state else []
-    if state:
-        note(f"Going on after step {len(losses)} of {total}")
-    started, first, done = time.monotonic(), len(losses), 0
-    for number in range(first, total):
-        loss = run.step(number, total)
-        if not np.isfinite(loss):
-            raise TrainingError(f"The loss is {loss} at step {number + 1}: training diverged. Use a smaller learning rate.")
-        losses.append(loss)
-        done += recipe.batch_size
-        took = time.monotonic() - started
-        left = took / (number + 1 - first) * (total - number - 1)
-        advance(Step(number + 1, total, loss, run.rate_at(number, total), done / took, left))
-        if (number + 1) % recipe.checkpoint_every == 0 and number + 1 < total:
-            save_checkpoint(saved, model, run.optimiser, {"run": identity, "total": total, "losses": losses})
+    taken = take_steps(model, learning.backward, groups, recipe, work, identity, world=world, note=note, advance=advance)
     figures = {
         "model": source.name,
         "model_fingerprint": source.fingerprint,
         "examples_fingerprint": examples.fingerprint,
-        "recipe": {**asdict(recipe), "steps": total, "minutes": 0.0, "lengths": list(recipe.lengths)},
+        "recipe": {**asdict(recipe), "steps": len(taken.losses), "minutes": 0.0, "lengths": list(recipe.lengths)},
         "groups": len(groups),
-        "examples_per_second": round(done / max(1e-9, time.monotonic() - started), 1) if done else None,
+        "examples_per_second": taken.rate,
+        "devices": world.size,
         "languages": list(source.languages),
     }
-    shutil.rmtree(saved, ignore_errors=True)
     model.max_seq_length = limit
-    return Trained(model.eval(), before, _weights(model), tuple(losses), figures)
+    return Trained(model.eval(), before, _weights(model), taken.losses, figures)
 
 
 def mixed(trained: Trained, share: float) -> None:
@@ -188,7 +143,8 @@ def _freeze_words(model: Any) -> None:
     model[0].auto_model.get_input_embeddings().weight.requires_grad_(False)
 
 
-def _known(model: Any, examples: ExampleSet, recipe: Recipe) -> Known:
+def known_by(model: Any, examples: ExampleSet, world: World = World()) -> Known:
+    """Return what is known before training of the queries and products that are trained on, by this model."""
     queries = list(dict.fromkeys(e.query for e in examples.train))
     ids = list(dict.fromkeys(e.product for e in examples.train))
     size = 64
@@ -197,8 +153,8 @@ def _known(model: Any, examples: ExampleSet, recipe: Recipe) -> Known:
     return Known(
         examples.train,
         {i: examples.texts[i] for i in ids},
-        dict(zip(queries, query_vectors, strict=True)),
-        dict(zip(ids, product_vectors, strict=True)),
+        dict(zip(queries, world.same(query_vectors, model.device), strict=True)),
+        dict(zip(ids, world.same(product_vectors, model.device), strict=True)),
     )
 
 
@@ -211,76 +167,14 @@ def _identity(model: str, examples: ExampleSet, recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps([model, examples.fingerprint, told], sort_keys=True).encode()).hexdigest()
 
 
-def _total(run: _Run, recipe: Recipe, groups: int, note: Callable[[str], None]) -> int:
-    """Return the number of steps: as many as asked for, or what the epochs give, or what the minutes allow."""
-    if recipe.steps:
-        return recipe.steps
-    wanted = max(1, round(recipe.epochs * groups / recipe.batch_size))
-    if not recipe.minutes:
-        return wanted
-    per_step = run.time_step(_PROBED_STEPS)
-    affordable = max(1, int(recipe.minutes * 60 / per_step))
-    if affordable < wanted:
-        note(f"{recipe.minutes:g} minutes allow {affordable} of {wanted} steps on this machine ({per_step:.2f} s each).")
-    return min(wanted, affordable)
+class _Learning:
+    """What a step makes small: the groups' losses over their vectors."""
 
-
-class _Run:
-    """The model in training: which groups come when, and one step."""
-
-    def __init__(
-        self, model: Any, groups: Sequence[Group], known: Known, examples: ExampleSet, recipe: Recipe, half: bool
-    ) -> None:
-        import torch
-
-        self._model, self._groups, self._known, self._texts, self._recipe = model, groups, known, examples.texts, recipe
-        self._vectors = StepVectors(model, recipe.max_tokens, recipe.memory_mb, half)
-        self._learned = [p for p in model.parameters() if p.requires_grad]
+    def __init__(self, model: Any, known: Known, texts: Mapping[str, str], recipe: Recipe, vectors: StepVectors) -> None:
+        self._model, self._known, self._texts, self._recipe, self._vectors = model, known, texts, recipe, vectors
         width = model.get_embedding_dimension()
-        self._turn, self._places = -1, list[int]()
         self._lengths = sorted({max(1, round(width * part)) for part in recipe.lengths}, reverse=True)
         self._prompts = _prompt(model, "query"), _prompt(model, "document")
-        self.optimiser = torch.optim.AdamW(self._learned, lr=recipe.learning_rate, weight_decay=_DECAY)
-
-    def rate_at(self, number: int, total: int) -> float:
-        """Return the learning rate of a step: it rises for a tenth of the steps and falls to 0."""
-        rise = max(1, int(_WARMUP * total))
-        return self._recipe.learning_rate * min((number + 1) / rise, max(0.0, (total - number) / max(1, total - rise)))
-
-    def step(self, number: int, total: int) -> float:
-        """Take one step and return its loss."""
-        import torch
-
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate_at(number, total)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = self._backward(self._batch(number))
-        torch.nn.utils.clip_grad_norm_(self._learned, _CLIP)
-        self.optimiser.step()
-        return loss
-
-    def time_step(self, steps: int) -> float:
-        """Return the seconds a step takes, without taking it."""
-        self._backward(self._batch(0))
-        started = time.perf_counter()
-        for number in range(steps):
-            self._backward(self._batch(number))
-        self.optimiser.zero_grad(set_to_none=True)
-        return (time.perf_counter() - started) / steps
-
-    def _batch(self, number: int) -> list[Group]:
-        """Return the groups of a step: every pass has its own order, drawn from the seed, and ends where the next begins."""
-        size, count = self._recipe.batch_size, len(self._groups)
-        out: list[Group] = []
-        for place in range(number * size, (number + 1) * size):
-            out.append(self._groups[self._order(place // count)[place % count]])
-        return out
-
-    def _order(self, turn: int) -> list[int]:
-        if self._turn != turn:
-            every = range(len(self._groups))
-            self._turn, self._places = turn, random.Random(f"{self._recipe.seed} {turn}").sample(every, len(every))
-        return self._places
 
     def _taught(self, batch: Sequence[Group], place: Mapping[str, int]) -> tuple[Any, Any]:
         """Return each group's candidates as places, and the teacher's scores of them, filled up to the longest."""
@@ -291,7 +185,8 @@ class _Run:
         scores = [[*group.teacher, *[0.0] * (size - len(group.teacher))] for group in batch]
         return torch.tensor(places, device=self._model.device), torch.tensor(scores, device=self._model.device)
 
-    def _backward(self, batch: Sequence[Group]) -> float:
+    def backward(self, batch: Sequence[Group]) -> float:
+        """Add the gradient of these groups' loss and return it."""
         import torch
 
         device = self._model.device

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.language import stem, words
 from engine.train.examples import Example, query_key
 
-__all__ = ["Group", "Known", "make_groups", "unfair"]
+__all__ = ["Group", "Known", "make_groups", "make_lists", "unfair"]
 
 _ANSWERS = 0.5
 _NEAREST = 50
@@ -94,14 +94,37 @@ def make_groups(examples: Sequence[Example], known: Known, negatives: int, seed:
     return [_group(e, known, mined[e.query], negatives, chance) for e in positives]
 
 
+def make_lists(examples: Sequence[Example], known: Known, most: int, mined: int, seed: int) -> list[Group]:
+    """Return one group for each query that has an answer: its best product, up to ``most`` rated ones with it, and ``mined``
+    ones that look like answers."""
+    chance = random.Random(seed)
+    best: dict[str, Example] = {}
+    for e in examples:
+        if e.grade > 0 and (e.query not in best or e.grade > best[e.query].grade):
+            best[e.query] = e
+    near = _mined(list(best), known) if mined else {query: [] for query in best}
+    lists = []
+    for query, answer in best.items():
+        others = sorted((p, g) for p, g in known.answers[query_key(query)].items() if p != answer.product and p in known.products)
+        chosen = chance.sample(others, min(most - 1, len(others)))
+        chosen += _fair(answer, known, near[query], mined, chance)
+        lists.append(Group(query, answer.product, answer.grade, tuple(chosen)))
+    return lists
+
+
+def _fair(answer: Example, known: Known, near: Sequence[str], most: int, chance: random.Random) -> list[tuple[str, float]]:
+    """Return up to ``most`` of the products near a query that are less near than its answer by a margin."""
+    limit = _MARGIN * known.near(answer.query, answer.product)
+    fair = [p for p in near if known.near(answer.query, p) < limit]
+    return [(p, 0.0) for p in chance.sample(fair, min(most, len(fair)))]
+
+
 def _group(example: Example, known: Known, near: Sequence[str], most: int, chance: random.Random) -> Group:
     rated = known.answers[query_key(example.query)]
     lower = [(p, g) for p, g in rated.items() if g < example.grade and p in known.products]
     chosen = chance.sample(lower, min(most, len(lower)))
     if len(chosen) < most:
-        limit = _MARGIN * known.near(example.query, example.product)
-        fair = [p for p in near if known.near(example.query, p) < limit]
-        chosen += [(p, 0.0) for p in chance.sample(fair, min(most - len(chosen), len(fair)))]
+        chosen += _fair(example, known, near, most - len(chosen), chance)
     return Group(example.query, example.product, example.grade, tuple(chosen))
 
 

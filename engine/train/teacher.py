@@ -14,13 +14,16 @@ import numpy as np
 
 from engine.errors import TrainingError
 from engine.train.groups import Group
+from engine.train.world import World
 
 __all__ = ["taught"]
 
 _BATCH = 64
 
 
-def taught(groups: Sequence[Group], texts: Mapping[str, str], teacher: str, max_tokens: int, device: str) -> list[Group]:
+def taught(
+    groups: Sequence[Group], texts: Mapping[str, str], teacher: str, max_tokens: int, device: str, world: World = World()
+) -> list[Group]:
     """Return the groups with the teacher's score of each answer and negative, larger for what fits better.
 
     Raises:
@@ -48,5 +51,5 @@ def taught(groups: Sequence[Group], texts: Mapping[str, str], teacher: str, max_
     )
     if not np.isfinite(scores).all():
         raise TrainingError(f"The teacher {teacher!r} gives scores that are not numbers. Choose another.")
-    said = dict(zip(pairs, map(float, scores), strict=True))
+    said = dict(zip(pairs, map(float, world.same(scores, device)), strict=True))
     return [replace(group, teacher=tuple(said[group.query, product] for product, _ in group.rated)) for group in groups]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from engine.train.world import World
+
 __all__ = ["StepVectors"]
 
 _PART_TOKENS = 2048
@@ -21,10 +23,12 @@ _KEPT_PER_TOKEN = 40
 
 class StepVectors:
     """Runs a model over the texts of one step. ``max_tokens`` cuts texts; ``memory_mb`` bounds what is kept for gradients;
-    ``half`` computes in bfloat16 where the device can."""
+    ``half`` computes in bfloat16 where the device can. Processes of a ``world`` share the texts; the gradients each adds are those
+    of its own part."""
 
-    def __init__(self, model: Any, max_tokens: int, memory_mb: int, half: bool = False) -> None:
+    def __init__(self, model: Any, max_tokens: int, memory_mb: int, half: bool = False, world: World = World()) -> None:
         self._model = model
+        self._world = world
         self._max_tokens = max_tokens
         self._half = half
         config = model[0].auto_model.config
@@ -37,6 +41,8 @@ class StepVectors:
 
         parts = self._parts(texts)
         tokens = sum(given["input_ids"].numel() for _, given in parts)
+        if self._world.size > 1:
+            return self._backward_together(parts, len(texts), loss_of), tokens
         if tokens <= self._most_tokens:
             loss = loss_of(self._joined(parts))
             loss.backward()
@@ -46,10 +52,32 @@ class StepVectors:
         vectors.requires_grad_(True)
         loss = loss_of(vectors)
         loss.backward()
+        self._again(parts, vectors.grad)
+        return float(loss.detach()), tokens
+
+    def _backward_together(self, parts: Sequence[tuple[list[int], Any]], n: int, loss_of: Callable[[Any], Any]) -> float:
+        """Encode this process's parts, put in what the others encoded, and add the gradient of its own."""
+        import torch
+
+        own = parts[self._world.rank :: self._world.size]
+        vectors = torch.zeros(n, self._model.get_embedding_dimension(), device=self._model.device)
+        with torch.no_grad():
+            for part, given in own:
+                vectors[torch.tensor(part, device=vectors.device)] = self._run(given)
+        self._world.add(vectors)
+        vectors.requires_grad_(True)
+        loss = loss_of(vectors)
+        loss.backward()
+        self._again(own, vectors.grad)
+        return float(loss.detach())
+
+    def _again(self, parts: Sequence[tuple[list[int], Any]], gradient: Any) -> None:
+        """Run parts again and add what their vectors' gradient comes to in the weights."""
+        import torch
+
         for part, given in parts:
             again = self._run(given)
-            again.backward(vectors.grad[torch.tensor(part, device=vectors.device)].to(again.dtype))
-        return float(loss.detach()), tokens
+            again.backward(gradient[torch.tensor(part, device=gradient.device)].to(again.dtype))
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Return unit vectors ``(n, d)`` that a gradient can be taken of, all of it kept in memory."""
@@ -66,10 +94,11 @@ class StepVectors:
         """Return places and tokens of texts of like length, as many together as make a part."""
         cut = self._model.tokenizer(list(texts), truncation=True, max_length=self._max_tokens)
         lengths = [len(ids) for ids in cut["input_ids"]]
+        most = min(_PART_TOKENS, 1 + sum(lengths) // self._world.size)
         parts: list[tuple[list[int], Any]] = []
         waiting: list[int] = []
         for i in sorted(range(len(texts)), key=lambda i: (lengths[i], i)):
-            if waiting and (len(waiting) + 1) * lengths[i] > _PART_TOKENS:
+            if waiting and (len(waiting) + 1) * lengths[i] > most:
                 parts.append((waiting, self._padded(cut, waiting)))
                 waiting = []
             waiting.append(i)

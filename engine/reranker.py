@@ -1,0 +1,148 @@
+"""A learned order of the first few hits that reads query and product together: a cross-encoder.
+
+In: a folder that :mod:`evals.reranking` wrote, a query and the texts of its hits. Out: how well each answers, and the hits in
+another order. Optional: without the setting ``reranker`` nothing here runs. The folder says what it was found to be worth,
+and one whose cost was not earned is not opened. onnxruntime runs it; no torch in the process.
+
+    FOLDER/
+      reranker.json     the card: how many hits, how much weight, what it gained and cost, the files; written last
+      model.onnx        token ids of pairs to one score each
+      tokenizer.json
+      model/            the same for torch, to be trained further
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tokenizers import Tokenizer
+
+from engine.encoder.card import File, describe
+from engine.encoder.onnx_encoder import session_options
+from engine.errors import SettingsError
+from engine.rank import Ranking, taken
+
+__all__ = ["GRAPH", "RERANKER", "TOKENIZER", "Reranker", "RerankerCard", "blended"]
+
+RERANKER, GRAPH, TOKENIZER = "reranker.json", "model.onnx", "tokenizer.json"
+_BATCH = 16
+_CHARS_PER_TOKEN = 64
+_FORMAT = 1
+
+Values = NDArray[np.float32]
+
+
+class RerankerCard(BaseModel):
+    """What a reranker is and what it was found to be worth.
+
+    The first ``depth`` hits are put in order by their own score plus ``weight`` times the probability the reranker gives.
+    ``gain`` is that of whole searches on queries it had not seen, ``added_ms`` the median time it takes one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = _FORMAT
+    name: str
+    depth: int = Field(ge=1, le=100)
+    weight: float = Field(gt=0)
+    max_tokens: int = Field(ge=16)
+    languages: tuple[str, ...] = ("en",)
+    precision: Literal["int8", "fp32"] = "int8"
+    agreement: float = 1.0
+    """Share of each query's five best that the exported and the trained model have in common."""
+    pays: bool = False
+    verdict: str = ""
+    added_ms: float = 0.0
+    gain: Mapping[str, Any] = {}
+    files: Mapping[str, File] = {}
+
+
+class Reranker:
+    """Scores pairs. Thread-safe."""
+
+    def __init__(self, folder: Path, card: RerankerCard) -> None:
+        self.card = card
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(card.max_tokens)  # the longer of the two is cut
+        self._session = onnxruntime.InferenceSession(str(folder / GRAPH), session_options(), providers=["CPUExecutionProvider"])
+        self._inputs = {given.name for given in self._session.get_inputs()}
+
+    @classmethod
+    def open(cls, folder: Path) -> Reranker:
+        """Return the reranker of a folder, once it is sure that its files are whole and that it pays.
+
+        Raises:
+            SettingsError: it is missing, damaged, or was found not to pay.
+        """
+        card = _read_card(folder)
+        if not card.pays:
+            raise SettingsError(f"The reranker in {folder} is not used: {card.verdict} Unset `reranker`, or train it on more.")
+        try:
+            return cls(folder, card)
+        except Exception as error:  # both libraries raise bare Exceptions of their own
+            raise SettingsError(f"The reranker in {folder} cannot be opened: {error}. Train it again.") from error
+
+    def scores(self, query: str, texts: Sequence[str]) -> Values:
+        """Return the probability that each text answers the query, float32 ``(n,)``."""
+        whole = [_clean(text, self.card.max_tokens) for text in (query, *texts)]
+        pairs = [self._tokenizer.encode(whole[0], text) for text in whole[1:]]
+        out = np.empty(len(pairs), np.float32)
+        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i].ids))
+        for batch in (order[start : start + _BATCH] for start in range(0, len(order), _BATCH)):
+            longest = len(pairs[batch[-1]].ids)
+            given = {name: np.zeros((len(batch), longest), np.int64) for name in self._inputs}
+            for row, i in enumerate(batch):
+                for name in self._inputs:
+                    values = getattr(pairs[i], _FIELDS[name])
+                    given[name][row, : len(values)] = values
+            out[batch] = self._session.run(None, given)[0]
+        return np.asarray(1 / (1 + np.exp(-out)), np.float32)
+
+    def reorder(self, ranking: Ranking, scores: Values) -> Ranking:
+        """Return the ranking with its first hits in the order they are given by :func:`blended`; ``scores`` are theirs."""
+        first = blended(ranking.fused, ranking.code, scores, self.card.weight)
+        return taken(ranking, np.concatenate([first, np.arange(len(scores), len(ranking.rows))]))
+
+
+_FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+
+
+def blended(fused: Values, code: NDArray[np.bool_], scores: Values, weight: float) -> NDArray[np.intp]:
+    """Return the order of the first ``len(scores)`` hits: bearers of a code first, then score plus weighted probability, ties
+    as they were."""
+    n = len(scores)
+    return np.lexsort((-(fused[:n] + np.float32(weight) * scores), ~code[:n]))
+
+
+def _clean(text: str, max_tokens: int) -> str:
+    return text[: max_tokens * _CHARS_PER_TOKEN].encode("utf-8", "replace").decode()
+
+
+def _read_card(folder: Path) -> RerankerCard:
+    path = folder / RERANKER
+    try:
+        card = RerankerCard.model_validate_json(path.read_bytes())
+    except OSError as error:
+        message = f"{folder} holds no reranker ({error.strerror}). Make one with `daogou train reranker`, or unset `reranker`."
+        raise SettingsError(message) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "all of it"
+        raise SettingsError(f"{path} cannot be used: {place}: {first['msg']}. Train the reranker again.") from error
+    if card.format != _FORMAT:
+        raise SettingsError(f"{path} has format {card.format}; this version reads {_FORMAT}. Train the reranker again.")
+    for name in (GRAPH, TOKENIZER):
+        try:
+            whole = describe(folder / name) == card.files.get(name)
+        except OSError:
+            whole = False
+        if not whole:
+            raise SettingsError(f"{folder / name} is damaged or missing. Train the reranker again.")
+    return card
