@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tokenizers import Tokenizer
 
 from engine.encoder.card import File, describe
-from engine.encoder.onnx_encoder import session_options
+from engine.encoder.runtimes import OnnxRuntime
 from engine.errors import SettingsError
 from engine.rank import Ranking, taken
 
@@ -71,8 +70,7 @@ class Reranker:
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(card.max_tokens)  # the longer of the two is cut
-        self._session = onnxruntime.InferenceSession(str(folder / GRAPH), session_options(), providers=["CPUExecutionProvider"])
-        self._inputs = {given.name for given in self._session.get_inputs()}
+        self._runtime = OnnxRuntime(folder / GRAPH)
 
     @classmethod
     def open(cls, folder: Path) -> Reranker:
@@ -97,12 +95,12 @@ class Reranker:
         order = sorted(range(len(pairs)), key=lambda i: len(pairs[i].ids))
         for batch in (order[start : start + _BATCH] for start in range(0, len(order), _BATCH)):
             longest = len(pairs[batch[-1]].ids)
-            given = {name: np.zeros((len(batch), longest), np.int64) for name in self._inputs}
+            given = {name: np.zeros((len(batch), longest), np.int64) for name in self._runtime.inputs}
             for row, i in enumerate(batch):
-                for name in self._inputs:
+                for name in self._runtime.inputs:
                     values = getattr(pairs[i], _FIELDS[name])
                     given[name][row, : len(values)] = values
-            out[batch] = self._session.run(None, given)[0]
+            out[batch] = self._runtime(given)
         return np.asarray(1 / (1 + np.exp(-out)), np.float32)
 
     def reorder(self, ranking: Ranking, scores: Values) -> Ranking:

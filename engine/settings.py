@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -29,6 +30,10 @@ class Settings(BaseSettings):
         "", description="sentence-transformers model, by name or path; empty is all-MiniLM-L6-v2 extended by Chinese."
     )
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where products are embedded.")
+    runtime: Literal["onnx", "openvino"] = Field(
+        "onnx",
+        description="What runs the exported model: onnxruntime, or OpenVINO (extra `openvino`).",
+    )
     max_tokens: int = Field(128, ge=16, le=8192, description="Tokens of a product text that are read.")
     batch_size: int = Field(32, ge=1, le=4096, description="Products embedded at a time.")
     threads: int = Field(1, ge=0, le=256, description="Threads of encoder and vector index for one batch; 0 means all cores.")

@@ -211,6 +211,7 @@ def _export(spool: Spool, settings: Settings, progress: Progress, glossing: Lexi
         max_tokens=settings.max_tokens,
         sample_texts=[embedding_text(product, glossing) for product in spool.spread(_PARITY_TEXTS)],
         device=settings.device,
+        runtime=settings.runtime,
         progress=progress.note,
     )
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.encoder import CachingEncoder, OnnxEncoder, onnx_encoder, open_encoder
+from engine.encoder import CachingEncoder, GraphEncoder, graph_encoder, open_encoder
 from engine.encoder.export import export_encoder
 from engine.encoder.samples import PRODUCTS, QUERIES
 from engine.errors import EncoderError
@@ -150,8 +150,8 @@ def test_a_damaged_file_is_refused_before_a_parser_sees_it(copied, monkeypatch, 
     def parser(*_, **__):
         raise AssertionError("a parser saw a damaged folder")
 
-    monkeypatch.setattr(onnx_encoder, "onnxruntime", SimpleNamespace(InferenceSession=parser))
-    monkeypatch.setattr(onnx_encoder, "Tokenizer", SimpleNamespace(from_file=parser))
+    monkeypatch.setattr(graph_encoder, "onnxruntime", SimpleNamespace(InferenceSession=parser))
+    monkeypatch.setattr(graph_encoder, "Tokenizer", SimpleNamespace(from_file=parser))
     path = copied / name
     data = bytearray(path.read_bytes())
     if damage == "remove":
@@ -212,4 +212,4 @@ def test_whatever_decides_a_vector_changes_the_fingerprint(minilm):
     prints = [card.model_copy(update=change).fingerprint for change in changes]
     assert len({card.fingerprint, *prints}) == len(changes) + 1
     assert card.model_copy(update={"name": "other", "parity": None}).fingerprint == card.fingerprint
-    assert isinstance(minilm, OnnxEncoder)
+    assert isinstance(minilm, GraphEncoder)

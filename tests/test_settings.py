@@ -17,6 +17,7 @@ OTHER = {
     "device": "cpu",
     "default_currency": "EUR",
     "generator": "local",
+    "runtime": "openvino",
     "semantic_languages": '["zh"]',
     "cors_origins": '["https://shop.example"]',
     "calibration": "[1.0, 2.0]",

@@ -5,9 +5,9 @@ Importing this package imports neither torch nor transformers; :mod:`engine.enco
 """
 
 from engine.encoder.caching import CachingEncoder
+from engine.encoder.graph_encoder import GraphEncoder
 from engine.encoder.hashing import HashingEncoder
-from engine.encoder.onnx_encoder import OnnxEncoder
 from engine.encoder.opening import open_encoder
 from engine.encoder.protocol import Encoder
 
-__all__ = ["CachingEncoder", "Encoder", "HashingEncoder", "OnnxEncoder", "open_encoder"]
+__all__ = ["CachingEncoder", "Encoder", "GraphEncoder", "HashingEncoder", "open_encoder"]

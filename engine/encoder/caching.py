@@ -2,7 +2,7 @@
 
 In and out: what the wrapped encoder takes and gives. Products are not remembered: each is encoded once. The vectors
 are exactly the wrapped encoder's wherever that gives a text the same vector alone and in company, as
-``OnnxEncoder`` and ``HashingEncoder`` do. Knows nothing of models.
+``GraphEncoder`` and ``HashingEncoder`` do. Knows nothing of models.
 """
 
 from __future__ import annotations

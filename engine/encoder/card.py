@@ -3,7 +3,8 @@
     FOLDER/
       encoder.json      this card, written last
       model.onnx        the graph, from token ids to unit vectors (kind ``onnx``)
-      tokenizer.json    the tokenizer, cutting at ``max_tokens``, padding off (kind ``onnx``)
+      model.xml, .bin   the same (kind ``openvino``)
+      tokenizer.json    the tokenizer, cutting at ``max_tokens``, padding off (both)
 
 :func:`read_card` checks the size and SHA-256 of every file before any parser sees it. Knows nothing of graphs.
 """
@@ -21,10 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.errors import EncoderError
 
 __all__ = [
+    "BIN",
     "CARD",
     "FORMAT",
     "MODEL",
     "TOKENIZER",
+    "XML",
     "Card",
     "File",
     "Parity",
@@ -38,7 +41,8 @@ FORMAT = 2
 """Version of the folder. Every format ever written loads, or is refused by name."""
 
 CARD, MODEL, TOKENIZER = "encoder.json", "model.onnx", "tokenizer.json"
-_FILES = {"onnx": {MODEL, TOKENIZER}, "hashing": set[str]()}
+XML, BIN = "model.xml", "model.bin"
+_FILES = {"onnx": {MODEL, TOKENIZER}, "openvino": {XML, BIN, TOKENIZER}, "hashing": set[str]()}
 
 
 class _Record(BaseModel):
@@ -89,7 +93,7 @@ class Card(_Record):
     """
 
     format: int = FORMAT
-    kind: Literal["onnx", "hashing"]
+    kind: Literal["onnx", "openvino", "hashing"]
     name: str
     dimension: int = Field(ge=1)
     max_tokens: int = Field(ge=0)

@@ -18,12 +18,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.encoder.card import CARD, FORMAT, MODEL, TOKENIZER, Card, Prompts, Source, describe, read_card
+from engine.encoder.card import BIN, CARD, FORMAT, MODEL, TOKENIZER, XML, Card, Prompts, Source, describe, read_card
 from engine.encoder.graph import write_graph, write_tokenizer
+from engine.encoder.graph_encoder import GraphEncoder, padded
 from engine.encoder.hashing import HashingEncoder
-from engine.encoder.onnx_encoder import OnnxEncoder
+from engine.encoder.openvino_int8 import write_openvino
 from engine.encoder.parity import measure, sample
 from engine.encoder.quantise import quantise
+from engine.encoder.runtimes import OnnxRuntime
 from engine.encoder.source import SourceModel, encode_original, find_source, load_original
 from engine.errors import EncoderError
 from engine.lasting import sync
@@ -38,10 +40,12 @@ MIN_OVERLAP = 0.7
 _RECIPE = 3
 """Raised whenever exporting would give other vectors; part of the folder's name."""
 _MIN_FLOAT_COSINE = 0.9999
+_SUFFIX = {"onnx": "", "openvino": " openvino"}
 _UNFINISHED = ".unfinished-"
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 Progress = Callable[[str], None]
+Kind = Literal["onnx", "openvino"]
 
 
 def export_encoder(
@@ -51,16 +55,19 @@ def export_encoder(
     max_tokens: int,
     sample_texts: Sequence[str] = (),
     device: str = "auto",
+    runtime: Kind = "onnx",
     progress: Progress | None = None,
 ) -> Path:
     """Return the folder in ``cache`` that holds ``model`` exported, exporting it unless it is there and undamaged.
 
     ``model`` is ``""`` (the one that comes along), a folder, a name on the Hugging Face hub, or ``hashing`` / ``hashing:256``
-    (a toy). ``sample_texts`` are product texts to compare on; ``device`` is where the original runs for that.
+    (a toy). ``sample_texts`` are product texts to compare on; ``device`` is where the original runs for that. ``runtime`` is what
+    will run it.
     ``progress`` is told each step in a few words.
 
     Raises:
         EncoderError: the model cannot be found, loaded or exported, or the export does not agree with it.
+        MissingExtraError: the runtime is not installed.
     """
     tell = progress or (lambda step: None)
     if model == "hashing" or model.startswith("hashing:"):
@@ -69,10 +76,10 @@ def export_encoder(
     else:
         tell("finding the model")
         source = find_source(model)
-        name = hashlib.sha256(f"{FORMAT} {_RECIPE} {max_tokens} {source.fingerprint}".encode()).hexdigest()
+        name = hashlib.sha256(f"{FORMAT} {_RECIPE} {max_tokens} {source.fingerprint}{_SUFFIX[runtime]}".encode()).hexdigest()
 
         def fill(folder: Path) -> Card:
-            return _fill(folder, source, max_tokens, sample_texts, device, tell)
+            return _fill(folder, source, max_tokens, sample_texts, device, runtime, tell)
 
     cache.mkdir(parents=True, exist_ok=True)
     with _only_writer(cache):
@@ -123,7 +130,13 @@ def _publish(cache: Path, name: str, fill: Callable[[Path], Card]) -> Path:
 
 
 def _fill(
-    folder: Path, source: SourceModel, max_tokens: int, sample_texts: Sequence[str], device: str, tell: Progress
+    folder: Path,
+    source: SourceModel,
+    max_tokens: int,
+    sample_texts: Sequence[str],
+    device: str,
+    runtime: Kind,
+    tell: Progress,
 ) -> Card:
     """Write graph and tokenizer into ``folder`` and return the card: int8, or float32 where int8 disagrees."""
     tell(f"loading {source.name}")
@@ -132,23 +145,37 @@ def _fill(
     full = folder / "full.onnx"
     tell("exporting to ONNX")
     write_tokenizer(original, folder / TOKENIZER)
-    write_graph(original, full)
+    write_graph(original, full, unpad=runtime == "onnx")
     tell("encoding the sample with the original")
     check = _Check(original, prompts, sample_texts, device)
     tell("quantising to int8")
-    quantise(full, folder / MODEL)
+    if runtime == "openvino":
+        write_openvino(full, folder / XML, _tensors(folder / TOKENIZER, full, check.texts))
+    else:
+        quantise(full, folder / MODEL)
     tell("comparing with the original")
-    card = check.judge(_card(folder, source, original, prompts, "int8"), folder)
+    card = check.judge(_card(folder, source, original, prompts, runtime, "int8"), folder)
     if reason := _disagreement(card):
-        full.replace(folder / MODEL)
-        card = check.judge(_card(folder, source, original, prompts, "fp32", reason), folder)
+        if runtime == "openvino":
+            write_openvino(full, folder / XML)
+        else:
+            full.replace(folder / MODEL)
+        card = check.judge(_card(folder, source, original, prompts, runtime, "fp32", reason), folder)
         if card.parity is None or card.parity.cosine_min < _MIN_FLOAT_COSINE:
             raise EncoderError(
-                f"The model {source.name!r} gives other vectors once exported to ONNX (smallest cosine "
+                f"The model {source.name!r} gives other vectors once exported for {runtime} (smallest cosine "
                 f"{card.parity.cosine_min if card.parity else 0:.4f}). Choose another model."
             )
     full.unlink(missing_ok=True)
     return card
+
+
+def _tensors(tokenizer: Path, graph: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what the graph is given for each text."""
+    from tokenizers import Tokenizer
+
+    reads, names = Tokenizer.from_file(str(tokenizer)), OnnxRuntime(graph).inputs
+    return [padded([reads.encode(text).ids], 0, names) for text in texts]
 
 
 def _prompts(original: Any) -> Prompts:
@@ -164,18 +191,19 @@ def _card(
     source: SourceModel,
     original: Any,
     prompts: Prompts,
+    runtime: Kind,
     precision: Literal["int8", "fp32"],
     fallback: str = "",
 ) -> Card:
     return Card(
-        kind="onnx",
+        kind=runtime,
         name=source.name,
         dimension=original.get_embedding_dimension(),
         max_tokens=original.max_seq_length,
         prompts=prompts,
         precision=precision,
         fallback=fallback,
-        files={name: describe(folder / name) for name in (MODEL, TOKENIZER)},
+        files={name: describe(folder / name) for name in ((XML, BIN, TOKENIZER) if runtime == "openvino" else (MODEL, TOKENIZER))},
         source=Source(model=source.asked, files=dict(source.files)),
     )
 
@@ -205,9 +233,14 @@ class _Check:
         if not np.isfinite(self._original_products).all():
             raise EncoderError("The model gives vectors that are not numbers. Its weights are damaged.")
 
+    @property
+    def texts(self) -> list[str]:
+        """Everything that is compared."""
+        return [*self._products, *self._queries]
+
     def judge(self, card: Card, folder: Path) -> Card:
         """Return the card with the comparison filled in."""
-        encoder = OnnxEncoder(folder, card)
+        encoder = GraphEncoder(folder, card)
         parity = measure(
             encoder.encode_products(self._products),
             encoder.encode_queries(self._queries),

@@ -40,18 +40,19 @@ def write_tokenizer(model: Any, path: Path) -> None:
     copy.save(str(path))
 
 
-def write_graph(model: Any, path: Path) -> None:
-    """Export every module of the model, and a final normalisation, as one graph; without padding where that can be.
+def write_graph(model: Any, path: Path, unpad: bool = True) -> None:
+    """Export every module of the model, and a final normalisation, as one graph; without padding where that can be and is wanted.
 
     Raises:
         EncoderError: the model needs to know more than the tokens, or torch cannot trace it.
     """
     _refuse_unsupported(model)
     probe = model.tokenizer(list(_PROBE), padding=True, truncation=True, return_tensors="pt")
-    with unpadded(model, probe["input_ids"], probe["attention_mask"]) as whole:
-        if whole is not None:
-            export_module(whole, {name: probe[name] for name in ("input_ids", "attention_mask")}, path)
-            return
+    if unpad:
+        with unpadded(model, probe["input_ids"], probe["attention_mask"]) as whole:
+            if whole is not None:
+                export_module(whole, {name: probe[name] for name in ("input_ids", "attention_mask")}, path)
+                return
     inputs = {name: probe[name] for name in _INPUTS if name in probe}
     with attention(model, "eager"):  # fewer steps once exported than torch's own
         export_module(_padded(model, list(inputs)), inputs, path)

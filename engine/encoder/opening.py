@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.encoder.card import read_card
+from engine.encoder.graph_encoder import GraphEncoder
 from engine.encoder.hashing import HashingEncoder
-from engine.encoder.onnx_encoder import OnnxEncoder
 from engine.encoder.protocol import Encoder
 from engine.errors import EncoderError
 
@@ -26,7 +26,7 @@ def open_encoder(folder: Path, *, threads: int = 1, expect: str = "") -> Encoder
         EncoderError: the folder is missing or damaged, or holds another encoder than expected.
     """
     card = read_card(folder)
-    encoder = HashingEncoder(card.dimension) if card.kind == "hashing" else OnnxEncoder(folder, card, threads=threads)
+    encoder = HashingEncoder(card.dimension) if card.kind == "hashing" else GraphEncoder(folder, card, threads=threads)
     wanted = expect.removesuffix(":torch")
     if wanted and wanted != encoder.fingerprint:
         raise EncoderError(

@@ -1,4 +1,4 @@
-"""The serving encoder: an exported graph run by onnxruntime, tokenised by ``tokenizers``, with no torch in the process.
+"""The serving encoder: an exported graph run by onnxruntime or OpenVINO, tokenised by ``tokenizers``, no torch in the process.
 
 In: an exported folder and its checked card. Out: unit vectors. Products run one at a time, without padding, so that a
 vector depends on its text alone to the last bit and an index made in parts equals one made at once; threads share
@@ -10,19 +10,20 @@ Knows nothing of the model it was exported from.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from engine.encoder.card import MODEL, TOKENIZER, Card
+from engine.encoder.card import MODEL, TOKENIZER, XML, Card
 from engine.encoder.protocol import Vectors, unit_rows
-from engine.errors import EncoderError
+from engine.encoder.runtimes import OnnxRuntime, OpenvinoRuntime
+from engine.errors import EncoderError, MissingExtraError
 
-__all__ = ["OnnxEncoder", "session_options"]
+__all__ = ["GraphEncoder", "padded"]
 
 _BATCH = 16
 _PADS = ("[PAD]", "<pad>")
@@ -31,7 +32,7 @@ _CHARS_PER_TOKEN = 64
 on average."""
 
 
-class OnnxEncoder:
+class GraphEncoder:
     """Encodes with an exported graph. Safe to call from many threads.
 
     ``threads`` is how many texts of one call run at the same time; 0 means one for each core.
@@ -44,13 +45,12 @@ class OnnxEncoder:
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="encode")  # starts no thread until used
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-            self._session = onnxruntime.InferenceSession(
-                str(folder / MODEL), session_options(), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # both libraries raise bare Exceptions of their own
+            self._runtime = OpenvinoRuntime(folder / XML) if card.kind == "openvino" else OnnxRuntime(folder / MODEL)
+        except MissingExtraError:
+            raise
+        except Exception as error:  # the libraries raise bare Exceptions of their own
             raise EncoderError(f"The encoder in {folder} cannot be opened: {error}. Export the model again.") from error
         self._blank = next((i for t in _PADS if (i := self._tokenizer.token_to_id(t)) is not None), 0)
-        self._inputs = {given.name for given in self._session.get_inputs()}
         width = self._run([self._tokens("")]).shape[-1]
         if width != card.dimension:
             raise EncoderError(
@@ -110,22 +110,15 @@ class OnnxEncoder:
 
     def _run(self, tokens: Sequence[list[int]]) -> Vectors:
         """Return the vectors of texts as the graph gives them, padded to the longest."""
-        ids = np.full((len(tokens), max(map(len, tokens))), self._blank, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, given in enumerate(tokens):
-            ids[i, : len(given)] = given
-            mask[i, : len(given)] = 1
-        feed = {"input_ids": ids, "attention_mask": mask}
-        if "token_type_ids" in self._inputs:
-            feed["token_type_ids"] = np.zeros_like(ids)
-        vectors: Vectors = self._session.run(None, feed)[0]
-        return vectors
+        return self._runtime(padded(tokens, self._blank, self._runtime.inputs))
 
 
-def session_options() -> onnxruntime.SessionOptions:
-    """Return options for a session that uses one thread and does not spin."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return options
+def padded(tokens: Sequence[list[int]], blank: int, names: Collection[str]) -> dict[str, NDArray[np.int64]]:
+    """Return the tensors of these names for token ids of several texts, filled up to the longest with ``blank``."""
+    ids = np.full((len(tokens), max(map(len, tokens))), blank, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for i, given in enumerate(tokens):
+        ids[i, : len(given)] = given
+        mask[i, : len(given)] = 1
+    feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    return {name: feed[name] for name in names}
