@@ -8,6 +8,8 @@ answers to needs made from its titles, to model numbers, and to both misspelt. K
 
 from __future__ import annotations
 
+import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,17 +20,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encoder.source import find_source
+from engine.encoder.source import GATE, TRAINING, find_source
 from engine.engine import Engine
 from engine.errors import EvaluationError, GateError
 from evals.catalogue import catalogue_set
 from evals.evalsets import EvalSet, Qrels, load_evalset
+from evals.lines import write_text
 from evals.measures import DECIDING, score_queries
 from evals.run import make_run
 from evals.stats import Estimate, paired_difference, randomisation_test
 from indexer.reindex import reindex
 
-__all__ = ["Guard", "GuardedSlice", "check_slices", "compare_engines", "opened_guards"]
+__all__ = ["Guard", "GuardedSlice", "check_slices", "compare_engines", "opened_guards", "save_slices"]
 
 _NEEDS = 200
 _DEPTH = 100
@@ -96,6 +99,20 @@ def check_slices(slices: Sequence[GuardedSlice], model: str) -> None:
             f"The encoder {model!r} is worse than the one that serves, by nDCG@10: {told}. Nothing was published. Train it with "
             "more of what it lost or keep less of what it learned (--share), or index with --accept-worse."
         )
+
+
+def save_slices(slices: Sequence[GuardedSlice], before: Engine, after: Engine) -> None:
+    """Write the slices beside the card of the new engine's encoder, where that was trained here: a model goes with what is known
+    of it, also where it was refused."""
+    folder = Path(after.model_source.model)
+    if after.model_source.model and (folder / TRAINING).is_file() and os.access(folder, os.W_OK):
+        told = {
+            "compared_with": before.model_name,
+            "measure": DECIDING,
+            "products": after.product_count,
+            "slices": [s.to_dict() for s in slices],
+        }
+        write_text(folder / GATE, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
 
 @contextmanager

@@ -124,6 +124,10 @@ def test_from_a_catalogue_to_a_served_model(tiny: str, tmp_path: Path) -> None:
     assert served.returncode == 0, served.stderr
     assert "needs" in served.stdout
     assert "model numbers" in served.stdout
+    gate = json.loads((tmp_path / "model" / "gate.json").read_text())
+    assert {"needs", "typos", "model numbers"} == {row["slice"] for row in gate["slices"]}
+    unchanged = daogou("index", str(feed), "--store", store, "--model", str(tmp_path / "model"), "--quiet")
+    assert "0 embedded" in unchanged.stdout  # what is known of a model is no part of it
     again = daogou("train", "encoder", str(tmp_path / "examples"), "--model", tiny, "--out", str(tmp_path / "model"))
     assert again.returncode == 9
     assert again.stderr.startswith("Training: ")

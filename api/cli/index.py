@@ -111,10 +111,11 @@ def _judge(guards: list[Path], accept_worse: bool) -> Judge:
     """Return what compares two encoders: on the catalogue, and on the judged queries of the folders."""
 
     def judge(before: Engine, after: Engine) -> list[dict[str, Any]]:
-        from evals.encoder_gate import check_slices, compare_engines, opened_guards
+        from evals.encoder_gate import check_slices, compare_engines, opened_guards, save_slices
 
         with opened_guards(guards, before, after) as opened:
             slices = compare_engines(before, after, opened)
+        save_slices(slices, before, after)
         if not accept_worse:
             check_slices(slices, after.model_name)
         return [s.to_dict() for s in slices]
