@@ -59,6 +59,7 @@ class Engine:
         self.settings = settings
         self.snapshot_id = snapshot.manifest.id
         self.model_name = snapshot.manifest.model
+        self._encoder_fingerprint = snapshot.manifest.encoder
         self._folder = folder
         self.product_count = n
         self._documents = Documents(folder / "documents", n)
@@ -181,11 +182,20 @@ class Engine:
         other._pipeline = self._pipeline.tuned(other.settings)
         return other
 
-    def with_reranker(self, reranker: Reranker) -> Engine:
-        """Return an engine over the same open snapshot whose first hits this reranker puts in order."""
+    def with_reranker(self, reranker: Reranker | None) -> Engine:
+        """Return an engine over the same open snapshot whose first hits this reranker puts in order, or none does."""
         other = copy.copy(self)
         other._pipeline = self._pipeline.with_reranker(reranker)
         return other
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        """What tells this snapshot's vectors from those of another encoder."""
+        return self._encoder_fingerprint
+
+    def meant(self, q: str) -> str:
+        """Return what of a query is encoded: limits and exclusions left out, slips mended; empty where nothing is."""
+        return self._pipeline.understood(q).meant
 
     def first_hits(self, q: str, most: int, languages: Sequence[str]) -> FirstHits:
         """Return what a reranker of these languages would read of a search."""

@@ -100,7 +100,7 @@ class Pipeline:
         if settings.ranker and settings.reranker:
             raise SettingsError("`ranker` and `reranker` are both set, and each would undo the other's order. Unset one.")
         self._ranker = Ranker(Path(settings.ranker)) if settings.ranker else None
-        self._reranker = Reranker.open(Path(settings.reranker)) if settings.reranker else None
+        self._reranker = _reranker(Path(settings.reranker), snapshot, self.languages) if settings.reranker else None
         self._fitting = Fitting(self.table)
         self._calibration = Calibration(*settings.calibration)
         encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
@@ -168,9 +168,9 @@ class Pipeline:
         ranking = rank(candidates, found, alpha, vector, self.vectors, gain, feedback, most)
         if self._ranker:
             ranking = self._ranker.reorder(ranking, features(query, ranking, found, evidence, self._fitting.prices))
-        if self._reranker and query.words and plan.request.sort_by.partition(":")[0] in BY_RELEVANCE:
+        if self._reranker and query.words and query.meant and plan.request.sort_by.partition(":")[0] in BY_RELEVANCE:
             texts = self._texts(ranking.rows[: self._reranker.card.depth], self._reranker.card.languages)
-            ranking = self._reranker.reorder(ranking, self._reranker.scores(query.meant or query.text, texts))
+            ranking = self._reranker.reorder(ranking, self._reranker.scores(query.meant, texts))
         return found, apart(ranking, self.vectors, self._groups, held_back) if held_back else ranking
 
     def signals(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -189,7 +189,7 @@ class Pipeline:
 
     def features(self, q: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the first hits, as rows, and what a ranker is given of them, no ranker having put them in order."""
-        plain = copy.copy(self)
+        plain = self.with_reranker(None)
         plain._ranker = None
         plan = plain.plan(SearchRequest(q=q))
         found, ranking = plain.ranked(plan, *plain.placed([plan]), APART)
@@ -203,12 +203,13 @@ class Pipeline:
         return other
 
     def first_hits(self, q: str, most: int, languages: Sequence[str]) -> FirstHits:
-        """Return the first hits of a search, no reranker having put them in order."""
+        """Return the first hits of a search, no reranker having put them in order; no texts where none would."""
         plain = self.with_reranker(None)
         plan = plain.plan(SearchRequest(q=q))
         ranking = taken(plain.ranked(plan, *plain.placed([plan]), most)[1], np.s_[:most])
         ids = [self._documents.ids[int(row)] for row in ranking.rows]
-        return FirstHits(plan.query.meant or plan.query.text, ids, self._texts(ranking.rows, languages), ranking)
+        read = ranking.rows if plan.query.words and plan.query.meant else ranking.rows[:0]
+        return FirstHits(plan.query.meant, ids, self._texts(read, languages), ranking)
 
     def _texts(self, rows: NDArray[np.int64], languages: Sequence[str]) -> list[str]:
         """Return the texts of products as a model of these languages reads them."""
@@ -270,3 +271,17 @@ class Pipeline:
             depth=self.settings.depth,
             meant=meant,
         )
+
+
+def _reranker(folder: Path, snapshot: Snapshot, languages: Sequence[str]) -> Reranker:
+    """Return the reranker of a folder, if it pays for searches of this snapshot.
+
+    Raises:
+        SettingsError: it was measured with another encoder, or cannot read what this one reads.
+    """
+    reranker = Reranker.open(folder)
+    if reranker.card.encoder != snapshot.manifest.encoder:
+        raise SettingsError(f"The reranker in {folder} was measured with another encoder than serves. Train it again, or unset it.")
+    if unread := sorted(set(languages) - set(reranker.card.languages)):
+        raise SettingsError(f"The reranker in {folder} does not read {', '.join(unread)}, which this shop does. Train another.")
+    return reranker

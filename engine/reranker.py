@@ -8,12 +8,14 @@ and one whose cost was not earned is not opened. onnxruntime runs it; no torch i
       reranker.json     the card: how many hits, how much weight, what it gained and cost, the files; written last
       model.onnx        token ids of pairs to one score each
       tokenizer.json
-      model/            the same for torch, to be trained further
+      model/            the same for torch
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tokenizers import Tokenizer
 
 from engine.encoder.card import File, describe
+from engine.encoder.graph_encoder import cleaned
 from engine.encoder.runtimes import OnnxRuntime
 from engine.errors import SettingsError
 from engine.rank import Ranking, taken
@@ -31,7 +34,6 @@ __all__ = ["GRAPH", "RERANKER", "TOKENIZER", "Reranker", "RerankerCard", "blende
 
 RERANKER, GRAPH, TOKENIZER = "reranker.json", "model.onnx", "tokenizer.json"
 _BATCH = 16
-_CHARS_PER_TOKEN = 64
 _FORMAT = 1
 
 Values = NDArray[np.float32]
@@ -41,7 +43,8 @@ class RerankerCard(BaseModel):
     """What a reranker is and what it was found to be worth.
 
     The first ``depth`` hits are put in order by their own score plus ``weight`` times the probability the reranker gives.
-    ``gain`` is that of whole searches on queries it had not seen, ``added_ms`` the median time it takes one.
+    ``gain`` is that of whole searches on queries it had not seen, ``added_ms`` the median time it adds to one; both with the
+    vectors of ``encoder``, a fingerprint.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +55,7 @@ class RerankerCard(BaseModel):
     weight: float = Field(gt=0)
     max_tokens: int = Field(ge=16)
     languages: tuple[str, ...] = ("en",)
+    encoder: str = ""
     precision: Literal["int8", "fp32"] = "int8"
     agreement: float = 1.0
     """Share of each query's five best that the exported and the trained model have in common."""
@@ -89,7 +93,7 @@ class Reranker:
 
     def scores(self, query: str, texts: Sequence[str]) -> Values:
         """Return the probability that each text answers the query, float32 ``(n,)``."""
-        whole = [_clean(text, self.card.max_tokens) for text in (query, *texts)]
+        whole = [cleaned(text, self.card.max_tokens) for text in (query, *texts)]
         pairs = [self._tokenizer.encode(whole[0], text) for text in whole[1:]]
         out = np.empty(len(pairs), np.float32)
         order = sorted(range(len(pairs)), key=lambda i: len(pairs[i].ids))
@@ -104,39 +108,39 @@ class Reranker:
         return np.asarray(1 / (1 + np.exp(-out)), np.float32)
 
     def reorder(self, ranking: Ranking, scores: Values) -> Ranking:
-        """Return the ranking with its first hits in the order they are given by :func:`blended`; ``scores`` are theirs."""
-        first = blended(ranking.fused, ranking.code, scores, self.card.weight)
-        return taken(ranking, np.concatenate([first, np.arange(len(scores), len(ranking.rows))]))
+        """Return the ranking with its first hits in the order of their :func:`blended` scores; ``scores`` are theirs."""
+        fused = ranking.fused.copy()
+        fused[: len(scores)] = blended(ranking.fused, ranking.code, scores, self.card.weight)
+        return taken(replace(ranking, fused=fused), np.argsort(-fused, kind="stable"))
 
 
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
 
-def blended(fused: Values, code: NDArray[np.bool_], scores: Values, weight: float) -> NDArray[np.intp]:
-    """Return the order of the first ``len(scores)`` hits: bearers of a code first, then score plus weighted probability, ties
-    as they were."""
+def blended(fused: Values, code: NDArray[np.bool_], scores: Values, weight: float) -> Values:
+    """Return the scores of the first ``len(scores)`` hits: their own plus the weighted probability, so that none falls below
+    the hits after them; bearers of a code, whose own scores are highest, get the whole weight more and stay first."""
     n = len(scores)
-    return np.lexsort((-(fused[:n] + np.float32(weight) * scores), ~code[:n]))
-
-
-def _clean(text: str, max_tokens: int) -> str:
-    return text[: max_tokens * _CHARS_PER_TOKEN].encode("utf-8", "replace").decode()
+    return np.asarray(fused[:n] + np.float32(weight) * (scores + code[:n]), np.float32)
 
 
 def _read_card(folder: Path) -> RerankerCard:
     path = folder / RERANKER
     try:
-        card = RerankerCard.model_validate_json(path.read_bytes())
+        raw = json.loads(path.read_bytes())
+        if isinstance(raw, dict) and raw.get("format") != _FORMAT:
+            raise SettingsError(f"{path} has format {raw.get('format')!r}; this version reads {_FORMAT}. Train the reranker again.")
+        card = RerankerCard.model_validate(raw)
     except OSError as error:
         message = f"{folder} holds no reranker ({error.strerror}). Make one with `daogou train reranker`, or unset `reranker`."
         raise SettingsError(message) from error
-    except ValidationError as error:
+    except ValueError as error:
+        if not isinstance(error, ValidationError):
+            raise SettingsError(f"{path} is not JSON ({error}). Train the reranker again.") from error
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "all of it"
         raise SettingsError(f"{path} cannot be used: {place}: {first['msg']}. Train the reranker again.") from error
-    if card.format != _FORMAT:
-        raise SettingsError(f"{path} has format {card.format}; this version reads {_FORMAT}. Train the reranker again.")
-    for name in (GRAPH, TOKENIZER):
+    for name in (GRAPH, TOKENIZER):  # before any parser sees them
         try:
             whole = describe(folder / name) == card.files.get(name)
         except OSError:

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where products are embedded.")
     runtime: Literal["onnx", "openvino"] = Field(
         "onnx",
-        description="What runs the exported model: onnxruntime, or OpenVINO (extra `openvino`).",
+        description="What `daogou index` exports the model for: onnxruntime, or OpenVINO (extra `openvino`).",
     )
     max_tokens: int = Field(128, ge=16, le=8192, description="Tokens of a product text that are read.")
     batch_size: int = Field(32, ge=1, le=4096, description="Products embedded at a time.")

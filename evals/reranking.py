@@ -9,6 +9,7 @@ exported graph, behind everything else a search does.
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import time
 from collections import defaultdict
@@ -22,11 +23,12 @@ import numpy as np
 from engine.encoder.card import describe
 from engine.encoder.graph import export_module
 from engine.encoder.quantise import quantise
-from engine.encoder.source import TRAINING, no_bars
+from engine.encoder.source import TRAINING, languages_of, no_bars
 from engine.engine import Engine
-from engine.errors import TrainingError
+from engine.errors import EncoderError, TrainingError
 from engine.pipeline import FirstHits
 from engine.reranker import GRAPH, RERANKER, TOKENIZER, Reranker, RerankerCard, blended
+from engine.schema import SearchRequest
 from engine.train.examples import Example, ExampleSet
 from engine.train.reranker import RerankerRecipe, TrainedReranker, train_reranker
 from engine.train.steps import Step
@@ -36,7 +38,7 @@ from evals.encoders import rated_products
 from evals.evalsets import Qrels
 from evals.measures import DECIDING, score_queries
 from evals.run import make_run
-from evals.training import divided, free_place, hardware, thinned
+from evals.training import divided, free_place, hardware, refuse_users, thinned
 from evals.tune import weigh_gain
 
 __all__ = ["DEPTHS", "WEIGHTS", "train_and_weigh"]
@@ -46,6 +48,8 @@ WEIGHTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 _LISTED = 100
 _CHOOSING, _TESTING, _TIMED, _COMPARED = 200, 500, 30, 20
 """Queries that depth and weight are chosen on, that the gain is measured on, that are timed, and compared with the original."""
+_LONGEST = 512
+"""A search takes no longer query."""
 _LEVEL = 0.05
 _MIN_AGREEMENT = 0.9
 _BEST = 5
@@ -79,7 +83,13 @@ def train_and_weigh(
         EncoderError: there is no such model, or it cannot be a cross-encoder.
         TrainingError: ``out`` is taken, no query was kept back, the recipe cannot be used, or training diverged.
     """
+    refuse_users(examples)
+    if engine.settings.ranker:
+        raise TrainingError("The setting `ranker` is in force, and a reranker cannot be served beside it. Unset it first.")
+    if unread := sorted(set(engine.languages) - set(languages_of(model))):
+        raise TrainingError(f"{model!r} is not known to read {', '.join(unread)}, which this shop does. Begin with another model.")
     place = free_place(out, device)
+    engine = engine.with_reranker(None)
     test = _answerable(examples.test, _TESTING)
     learned, kept = divided(examples.train)
     valid = _answerable(kept, _CHOOSING)
@@ -87,7 +97,7 @@ def train_and_weigh(
         raise TrainingError("Too few queries to keep some back, by which to tell whether a reranker pays. Judge more.")
     started = time.monotonic()
     work = out.with_name(f"{out.name}.training")
-    given = (model, replace(examples, train=learned), work, recipe)
+    given = (model, replace(examples, train=_as_meant(engine, learned)), work, recipe)
     told = {"note": note, "advance": advance}
     trained = run_together(train_reranker, given, device_count(place, devices), place, told)
     trained.model.to("cpu")
@@ -97,10 +107,10 @@ def train_and_weigh(
     note("Exporting it, and trying it on queries kept back")
     languages = tuple(trained.figures["languages"])
     hits = {query: engine.first_hits(query, _LISTED, languages) for query in valid}
-    card = _export(trained, unfinished, list(hits.values())[:_COMPARED])
+    card = _export(trained, engine.encoder_fingerprint, unfinished, list(hits.values())[:_COMPARED])
     reranker = Reranker(unfinished, card)
     asked = [_Asked(q, found, reranker.scores(found.query, found.texts[: DEPTHS[-1]])) for q, found in hits.items()]
-    cost = _added_ms(reranker, list(hits.values())[:_TIMED])
+    cost = _added_ms(engine, unfinished, card, [q for q, found in hits.items() if len(found.texts) >= DEPTHS[-1]] or list(hits))
     card = _chosen(card, asked, valid, cost, budget_ms)
     if not card.verdict:
         card = _weighed(engine, Reranker(unfinished, card), test, cost[card.depth])
@@ -113,13 +123,19 @@ def train_and_weigh(
 
 
 def _answerable(examples: Sequence[Example], most: int) -> Qrels:
-    """Return the ratings of the first ``most`` queries, in an order that nothing decides, that have products of two ratings."""
+    """Return the ratings of at most ``most`` queries that have products of two ratings."""
     rated, _ = rated_products(examples)
-    telling = [query for query, own in rated.items() if len(set(own.values())) > 1]
-    return {query: rated[query] for query in sorted(telling, key=lambda q: q[::-1])[:most]}
+    telling = sorted(query for query, own in rated.items() if len(set(own.values())) > 1 and len(query) <= _LONGEST)
+    return {query: rated[query] for query in random.Random(0).sample(telling, min(most, len(telling)))}
 
 
-def _export(trained: TrainedReranker, folder: Path, hits: Sequence[FirstHits]) -> RerankerCard:
+def _as_meant(engine: Engine, examples: Sequence[Example]) -> list[Example]:
+    """Return the examples with their queries as a search has them read."""
+    meant = {q: engine.meant(q) or q for q in {e.query for e in examples}}
+    return [replace(e, query=meant[e.query]) for e in examples]
+
+
+def _export(trained: TrainedReranker, encoder: str, folder: Path, hits: Sequence[FirstHits]) -> RerankerCard:
     """Write graph and tokenizer as int8, or as float32 where int8 gives another order, and return the card so far."""
     from tokenizers import Tokenizer
 
@@ -136,12 +152,16 @@ def _export(trained: TrainedReranker, folder: Path, hits: Sequence[FirstHits]) -
         weight=WEIGHTS[0],
         max_tokens=trained.max_tokens,
         languages=tuple(trained.figures["languages"]),
+        encoder=encoder,
     )
     agreement = _agreement(trained, Reranker(folder, card), hits)
     precision: Literal["int8", "fp32"] = "int8"
     if agreement < _MIN_AGREEMENT:
         full.replace(folder / GRAPH)
         precision, agreement = "fp32", _agreement(trained, Reranker(folder, card), hits)
+        if agreement < _MIN_AGREEMENT:
+            message = f"The reranker gives another order once exported: {agreement:.2f} of the five best are the same."
+            raise EncoderError(f"{message} Choose another model.")
     full.unlink(missing_ok=True)
     files = {name: describe(folder / name) for name in (GRAPH, TOKENIZER)}
     return card.model_copy(update={"precision": precision, "agreement": round(agreement, 4), "files": files})
@@ -172,15 +192,23 @@ def _agreement(trained: TrainedReranker, exported: Reranker, hits: Sequence[Firs
     return float(np.mean(shared)) if shared else 0.0
 
 
-def _added_ms(reranker: Reranker, hits: Sequence[FirstHits]) -> dict[int, float]:
-    """Return the median time, in ms, that putting so many hits in order takes one search on this machine."""
+def _added_ms(engine: Engine, folder: Path, card: RerankerCard, queries: Sequence[str]) -> dict[int, float]:
+    """Return the median time, in ms, that putting so many hits in order adds to a search on this machine."""
+    others = {d: engine.with_reranker(Reranker(folder, card.model_copy(update={"depth": d}))) for d in DEPTHS}
     took: defaultdict[int, list[float]] = defaultdict(list)
-    for found in hits:
-        for depth in DEPTHS:
-            started = time.perf_counter()
-            reranker.scores(found.query, found.texts[:depth])
-            took[depth].append(1000 * (time.perf_counter() - started))
-    return {depth: round(float(np.median(times)), 2) for depth, times in took.items()}
+    for query in queries[:_TIMED]:
+        request = SearchRequest(q=query)
+        engine.search(request)  # the query's vector is known from here on, for all of them
+        without = _ms(engine, request)
+        for depth, other in others.items():
+            took[depth].append(_ms(other, request) - without)
+    return {depth: round(max(0.01, float(np.median(times))), 2) for depth, times in took.items()}
+
+
+def _ms(engine: Engine, request: SearchRequest) -> float:
+    started = time.perf_counter()
+    engine.search(request)
+    return 1000 * (time.perf_counter() - started)
 
 
 def _chosen(
@@ -205,7 +233,7 @@ def _ndcg(asked: Sequence[_Asked], qrels: Qrels, depth: int, weight: float) -> f
     rankings = {}
     for one in asked:
         ranking, scores = one.hits.ranking, one.scores[:depth]
-        first = blended(ranking.fused, ranking.code, scores, weight)
+        first = np.argsort(-blended(ranking.fused, ranking.code, scores, weight), kind="stable")
         rankings[one.query] = tuple(one.hits.ids[i] for i in (*first, *range(len(scores), len(one.hits.ids))))
     return float(score_queries(rankings, qrels, min_rel=1, condensed=True).column(DECIDING).mean())
 

@@ -29,7 +29,7 @@ from engine.train.world import device_count, run_together
 from evals.curve import draw_curve
 from evals.encoders import EncoderScores, compare_scores, score_encoder
 
-__all__ = ["SHARES", "divided", "free_place", "hardware", "thinned", "train_and_measure", "train_privately"]
+__all__ = ["SHARES", "divided", "free_place", "hardware", "refuse_users", "thinned", "train_and_measure", "train_privately"]
 
 SHARES = (1.0, 0.75, 0.5, 0.25)
 _UNSURE = 0.5
@@ -60,8 +60,7 @@ def train_and_measure(
     """
     if share > 1:
         raise TrainingError(f"A share of {share} of what was learned cannot be kept. Choose one from 0 to 1.")
-    if any(e.user for e in examples.train):
-        raise TrainingError("These examples name users. Train on them with --dp-epsilon, or make others without --per-user.")
+    refuse_users(examples)
     place = free_place(out, device)
     started = time.monotonic()
     learned, valid = divided(examples.train) if share < 0 else (examples.train, [])
@@ -142,6 +141,16 @@ def train_privately(
     }
     _write(loaded, out, out.with_name(f"{out.name}.training"), card)
     return card
+
+
+def refuse_users(examples: ExampleSet) -> None:
+    """Refuse to train without privacy on what single users chose.
+
+    Raises:
+        TrainingError: an example names one.
+    """
+    if any(e.user for e in (*examples.train, *examples.test)):
+        raise TrainingError("These examples name users. Train on them with --dp-epsilon, or make others without --per-user.")
 
 
 def free_place(out: Path, device: str) -> str:

@@ -150,7 +150,7 @@ def test_a_damaged_file_is_refused_before_a_parser_sees_it(copied, monkeypatch, 
     def parser(*_, **__):
         raise AssertionError("a parser saw a damaged folder")
 
-    monkeypatch.setattr(graph_encoder, "onnxruntime", SimpleNamespace(InferenceSession=parser))
+    monkeypatch.setattr(graph_encoder, "OnnxRuntime", parser)
     monkeypatch.setattr(graph_encoder, "Tokenizer", SimpleNamespace(from_file=parser))
     path = copied / name
     data = bytearray(path.read_bytes())

@@ -185,7 +185,8 @@ def test_a_killed_run_ends_with_the_same_model(tiny, tmp_path, killed_at: int) -
     assert any("Going on after step" in note for note in notes) == (killed_at > RECIPE.checkpoint_every)
     assert resumed.losses == whole.losses
     assert same(weights(resumed), weights(whole))
-    assert not (tmp_path / "killed" / "checkpoint").exists()
+    again = train_encoder(tiny, ExampleSet(TEXTS, GRADED), tmp_path / "killed", RECIPE)  # nothing is left to do
+    assert same(weights(again), weights(whole))
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_one_that_loads(tiny, tmp_path, monkeypatch) -> None:
@@ -313,6 +314,12 @@ def test_a_process_that_fails_ends_them_all(capfd) -> None:
     with pytest.raises(TrainingError, match="1 of 2 training processes failed"):
         run_together(fails_elsewhere, (), 2, "cpu")
     assert "no memory" in capfd.readouterr().err
+
+
+def test_what_all_of_them_refuse_is_said_once(tiny, tmp_path, capfd) -> None:
+    with pytest.raises(TrainingError, match="too few"):
+        run_together(train_encoder, (tiny, ExampleSet(TEXTS, []), tmp_path / "run", RECIPE), 2, "cpu")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_only_devices_that_are_here_are_used() -> None:

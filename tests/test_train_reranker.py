@@ -15,13 +15,15 @@ from engine.engine import Engine
 from engine.errors import EncoderError, SettingsError, TrainingError
 from engine.reranker import RERANKER, Reranker, blended
 from engine.schema import Money, Product, SearchRequest
+from engine.settings import load_settings
 from engine.train import reranker as training
 from engine.train.examples import Example, ExampleSet, query_key, split
 from engine.train.groups import Known, make_lists
 from engine.train.reranker import RerankerRecipe, TrainedReranker, train_reranker
 from engine.train.world import run_together
 from evals.reranking import train_and_weigh
-from shop import toy_engine
+from indexer.reindex import reindex
+from shop import write_feed
 from test_cli import daogou
 from test_train_encoder import EXAMPLES, GRADED, TEXTS
 from tiny_models import save_model
@@ -42,7 +44,10 @@ def tiny(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory) -> Engine:
-    return toy_engine(tmp_path_factory.mktemp("store"), PRODUCTS, min_relevance=0.0, tail_relevance=0.0)
+    folder = tmp_path_factory.mktemp("store")
+    settings = load_settings(store=folder / "store", model="hashing", min_relevance=0.0, tail_relevance=0.0)
+    reindex(write_feed(PRODUCTS, folder / "feed.jsonl"), settings)
+    return Engine.open(settings)
 
 
 def judged(grade_of) -> ExampleSet:
@@ -145,6 +150,11 @@ def test_what_cannot_be_learned_from_is_refused(tiny: str, engine: Engine, tmp_p
         train_reranker(tiny, ExampleSet(TEXTS, EXAMPLES), tmp_path / "run", RECIPE)
     with pytest.raises(TrainingError, match="two candidates"):
         train_reranker(tiny, ExampleSet(TEXTS, GRADED), tmp_path / "run", replace(RECIPE, candidates=1))
+    named = [replace(e, user="someone") for e in GRADED]
+    with pytest.raises(TrainingError, match="name users"):
+        train_and_weigh(engine, tiny, ExampleSet(TEXTS, named), tmp_path / "out", RECIPE, budget_ms=100)
+    with pytest.raises(TrainingError, match="`ranker` is in force"):
+        train_and_weigh(engine.tuned(ranker="other"), tiny, GREEN_IS_BEST, tmp_path / "out", RECIPE, budget_ms=100)
     with pytest.raises(TrainingError, match="Too few queries"):
         train_and_weigh(engine, tiny, ExampleSet(TEXTS, GRADED), tmp_path / "out", RECIPE, budget_ms=100)
 
@@ -155,8 +165,9 @@ def test_codes_stay_first_and_ties_as_they_were() -> None:
         n = int(rng.integers(1, 12))
         fused = np.sort(rng.choice([0.1, 0.5, 0.9], n).astype(np.float32))[::-1]
         code, scores = rng.random(n) < 0.3, rng.choice([0.0, 0.5, 1.0], n).astype(np.float32)
-        order = blended(fused, code, scores, 0.7)
-        keys = [(not code[i], -float(fused[i] + np.float32(0.7) * scores[i]), i) for i in range(n)]
+        fused[code] += 2
+        order = np.argsort(-blended(fused, code, scores, 4.0), kind="stable")
+        keys = [(not code[i], -float(fused[i] + np.float32(4) * scores[i] + 4 * code[i]), i) for i in range(n)]
         assert order.tolist() == [i for _, _, i in sorted(keys)]
 
 
@@ -181,6 +192,8 @@ def test_it_learns_what_words_and_meaning_do_not_tell_and_is_served(learned: Pat
         assert pages == [h.document["id"] for h in other.hits[: len(pages)]]
     assert np.mean(first, axis=0)[0] < 0.4
     assert np.mean(first, axis=0)[1] > 0.8
+    held = served.tuned(near_duplicates=0.01)  # near duplicates are held back in the order learned, not in the old one
+    assert held.search(SearchRequest(q=f"warm {THINGS[0]}")).hits[0].document["id"] == f"green-{THINGS[0]}"
     code = PRODUCTS[1].mpn
     assert served.search(SearchRequest(q=f"{code} {THINGS[0]}", per_page=1)).hits[0].document["mpn"] == code
     by_id = [h.document["id"] for h in served.search(SearchRequest(q=THINGS[0], sort_by="price:asc", per_page=50)).hits]
@@ -224,13 +237,23 @@ def test_a_reranker_that_cannot_be_used_is_said(learned: Path, engine: Engine, t
         opened(tmp_path / "nothing")
     with pytest.raises(SettingsError, match="both set"):
         opened(learned, ranker="other")
+    other = tmp_path / "other"
+    shutil.copytree(learned, other)
+    card = json.loads((learned / RERANKER).read_text())
+    for changes, says in (
+        ({"encoder": "f" * 64}, "another encoder"), ({"languages": ["fr"]}, "does not read en"), ({"depth": 0}, "depth"),
+        ({"format": 9, "new": 1}, "format 9"),
+    ):  # fmt: skip
+        (other / RERANKER).write_text(json.dumps(card | changes))
+        with pytest.raises(SettingsError, match=says):
+            opened(other)
+    (other / RERANKER).write_text("{")
+    with pytest.raises(SettingsError, match="not JSON"):
+        opened(other)
     broken = tmp_path / "broken"
     shutil.copytree(learned, broken)
     (broken / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(SettingsError, match=r"model\.onnx is damaged"):
-        opened(broken)
-    (broken / RERANKER).write_text('{"format": 9}')
-    with pytest.raises(SettingsError, match="cannot be used"):
         opened(broken)
 
 

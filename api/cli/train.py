@@ -246,7 +246,7 @@ def _reranker(
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-5,
     layers: Annotated[int, typer.Option(help="Layers of the encoder to keep; half cost half the time, 0 is all.", min=0)] = 0,
     max_tokens: Annotated[int, typer.Option(help="Tokens of query and product together that are read.", min=16, max=512)] = 64,
-    budget_ms: Annotated[float, typer.Option(help="Most that it may add to a search on this machine.", min=1)] = 100.0,
+    budget_ms: Annotated[float, typer.Option(help="Most that it may add to a search on this machine.", min=1)] = 50.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     devices: Annotated[int, typer.Option(help="Processes that train together; 0 is one for each CUDA device.", min=0)] = 0,
     seed: _Seed = 0,

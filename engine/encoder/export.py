@@ -20,12 +20,11 @@ import numpy as np
 
 from engine.encoder.card import BIN, CARD, FORMAT, MODEL, TOKENIZER, XML, Card, Prompts, Source, describe, read_card
 from engine.encoder.graph import write_graph, write_tokenizer
-from engine.encoder.graph_encoder import GraphEncoder, padded
+from engine.encoder.graph_encoder import GraphEncoder, cleaned, padded
 from engine.encoder.hashing import HashingEncoder
 from engine.encoder.openvino_int8 import write_openvino
 from engine.encoder.parity import measure, sample
 from engine.encoder.quantise import quantise
-from engine.encoder.runtimes import OnnxRuntime
 from engine.encoder.source import SourceModel, encode_original, find_source, load_original
 from engine.errors import EncoderError
 from engine.lasting import sync
@@ -150,7 +149,7 @@ def _fill(
     check = _Check(original, prompts, sample_texts, device)
     tell("quantising to int8")
     if runtime == "openvino":
-        write_openvino(full, folder / XML, _tensors(folder / TOKENIZER, full, check.texts))
+        write_openvino(full, folder / XML, _tensors(folder / TOKENIZER, full, check.texts, max_tokens))
     else:
         quantise(full, folder / MODEL)
     tell("comparing with the original")
@@ -170,12 +169,13 @@ def _fill(
     return card
 
 
-def _tensors(tokenizer: Path, graph: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+def _tensors(tokenizer: Path, graph: Path, texts: Sequence[str], max_tokens: int) -> list[dict[str, Any]]:
     """Return what the graph is given for each text."""
+    import onnx
     from tokenizers import Tokenizer
 
-    reads, names = Tokenizer.from_file(str(tokenizer)), OnnxRuntime(graph).inputs
-    return [padded([reads.encode(text).ids], 0, names) for text in texts]
+    reads, names = Tokenizer.from_file(str(tokenizer)), [given.name for given in onnx.load(str(graph)).graph.input]
+    return [padded([reads.encode(cleaned(text, max_tokens)).ids or [0]], 0, names) for text in texts]
 
 
 def _prompts(original: Any) -> Prompts:
@@ -225,6 +225,7 @@ class _Check:
         import torch
 
         self._products, self._queries = sample(sample_texts)
+        self._prompts = prompts
         place = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         original.to(place)
         self._original_products = encode_original(original, prompts.product, self._products)
@@ -235,8 +236,8 @@ class _Check:
 
     @property
     def texts(self) -> list[str]:
-        """Everything that is compared."""
-        return [*self._products, *self._queries]
+        """Everything that is compared, as it is read."""
+        return [*(self._prompts.product + p for p in self._products), *(self._prompts.query + q for q in self._queries)]
 
     def judge(self, card: Card, folder: Path) -> Card:
         """Return the card with the comparison filled in."""

@@ -3,8 +3,8 @@
 In: an exported folder and its checked card. Out: unit vectors. Products run one at a time, without padding, so that a
 vector depends on its text alone to the last bit and an index made in parts equals one made at once; threads share
 texts, not one multiplication. Queries that wait together run in batches, which halves their cost: int8 scales every
-token by itself and padding is left out or masked, so company moves a vector by the rounding of the last sum alone (below 1e-6).
-Knows nothing of the model it was exported from.
+token by itself and padding is left out or masked, so company moves a vector by the rounding of the last sum alone (below 1e-6;
+with OpenVINO, which multiplies other shapes in other ways, below 1e-4). Knows nothing of the model it was exported from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engine.encoder.protocol import Vectors, unit_rows
 from engine.encoder.runtimes import OnnxRuntime, OpenvinoRuntime
 from engine.errors import EncoderError, MissingExtraError
 
-__all__ = ["GraphEncoder", "padded"]
+__all__ = ["GraphEncoder", "cleaned", "padded"]
 
 _BATCH = 16
 _PADS = ("[PAD]", "<pad>")
@@ -45,7 +45,7 @@ class GraphEncoder:
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="encode")  # starts no thread until used
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-            self._runtime = OpenvinoRuntime(folder / XML) if card.kind == "openvino" else OnnxRuntime(folder / MODEL)
+            self._runtime = OpenvinoRuntime(folder / XML, self._workers) if card.kind == "openvino" else OnnxRuntime(folder / MODEL)
         except MissingExtraError:
             raise
         except Exception as error:  # the libraries raise bare Exceptions of their own
@@ -105,12 +105,16 @@ class GraphEncoder:
         return unit_rows(rows, self.name)
 
     def _tokens(self, text: str) -> list[int]:
-        whole = text[: self._card.max_tokens * _CHARS_PER_TOKEN].encode("utf-8", "replace").decode()
-        return self._tokenizer.encode(whole).ids or [self._blank]
+        return self._tokenizer.encode(cleaned(text, self._card.max_tokens)).ids or [self._blank]
 
     def _run(self, tokens: Sequence[list[int]]) -> Vectors:
         """Return the vectors of texts as the graph gives them, padded to the longest."""
         return self._runtime(padded(tokens, self._blank, self._runtime.inputs))
+
+
+def cleaned(text: str, max_tokens: int) -> str:
+    """Return what of a text can matter to a tokenizer that keeps so many tokens, without what no encoding has."""
+    return text[: max_tokens * _CHARS_PER_TOKEN].encode("utf-8", "replace").decode()
 
 
 def padded(tokens: Sequence[list[int]], blank: int, names: Collection[str]) -> dict[str, NDArray[np.int64]]:

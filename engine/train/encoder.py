@@ -73,7 +73,7 @@ def train_encoder(
     note: Callable[[str], None] = lambda line: None,
     advance: Progress = lambda step: None,
 ) -> Trained:
-    """Return the model trained on ``examples.train``; checkpoints are kept in ``work`` until :class:`Trained` is returned.
+    """Return the model trained on ``examples.train``; checkpoints lie in ``work``, which is the caller's to remove.
 
     In a ``world`` of several processes each calls this with the same values and ends with the same model.
 

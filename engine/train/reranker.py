@@ -1,6 +1,6 @@
 """Train a cross-encoder: query and product read together, one number for how well they fit.
 
-In: an encoder to begin with (its body is taken over, a head is put on it) or a cross-encoder, an
+In: an encoder to begin with (its body is taken over, a head is put on it), an
 :class:`~engine.train.examples.ExampleSet` with grades, and a :class:`RerankerRecipe`. Out: :class:`TrainedReranker`. The loss of a
 query and its candidates is the cross entropy of their grades plus, for every two of them, RankNet's of their order (Burges et al.,
 *Learning to Rank using Gradient Descent*, 2005). Runs like :mod:`engine.train.encoder`: it is resumed after a kill, and several
@@ -39,6 +39,7 @@ class RerankerRecipe(Pace):
     """How to train. A step has ``batch_size`` queries, each with up to ``candidates`` rated products and ``mined`` ones that look
     like answers; ``max_tokens`` of query and product together are read. ``layers`` keeps so many of the encoder's; 0 is all."""
 
+    epochs: float = 2.0
     batch_size: int = 16
     learning_rate: float = 5e-5
     candidates: int = 8
@@ -78,7 +79,7 @@ def train_reranker(
     note: Callable[[str], None] = lambda line: None,
     advance: Progress = lambda step: None,
 ) -> TrainedReranker:
-    """Return a cross-encoder trained on ``examples.train``; checkpoints are kept in ``work`` meanwhile.
+    """Return a cross-encoder trained on ``examples.train``; checkpoints lie in ``work``, which is the caller's to remove.
 
     Raises:
         EncoderError: there is no such model, or it cannot be a cross-encoder.
@@ -168,7 +169,7 @@ def _parts(pairs: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str
 
 
 def _lists_of_a_part(groups: Sequence[Group]) -> Iterator[list[Group]]:
-    """Yield as many lists together as have some tens of pairs, those of like length together."""
+    """Yield as many lists together as have some tens of pairs."""
     part: list[Group] = []
     for group in groups:
         if part and sum(len(g.rated) for g in (*part, group)) > _PART_PAIRS:

@@ -7,7 +7,6 @@ In: a model, the groups it learns from, and a function that adds the gradient of
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -89,7 +88,8 @@ def take_steps(
     note: Callable[[str], None] = lambda line: None,
     advance: Progress = lambda step: None,
 ) -> Taken:
-    """Train what of ``model`` can be trained. Checkpoints lie in ``work`` until all steps are taken.
+    """Train what of ``model`` can be trained. Checkpoints lie in ``work``, the last one too: whatever comes after the steps may
+    fail, and is then begun again without them. Who writes the model down removes ``work``.
 
     ``identity`` tells this run from another whose checkpoint may lie there.
 
@@ -101,7 +101,11 @@ def take_steps(
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=pace.learning_rate, weight_decay=_DECAY)
     saved = work / _CHECKPOINT
+    if not world.leads:
+        world.wait()  # the one that leads may have to put back a checkpoint
     state = load_checkpoint(saved, model, optimiser)
+    if world.leads:
+        world.wait()
     if state is not None and state["run"] != identity:
         raise TrainingError(f"{saved} is of another run: other examples, model or settings. Delete it, or choose another folder.")
     order = _Order(groups, pace)
@@ -112,7 +116,7 @@ def take_steps(
         total = int(world.same(np.array([_total(backward, order, pace, note)]), model.device)[0])
         optimiser.zero_grad(set_to_none=True)
     losses: list[float] = list(state["losses"]) if state else []
-    started, first, done = time.monotonic(), len(losses), 0
+    started, first, done, took = time.monotonic(), len(losses), 0, 0.0
     for number in range(first, total):
         for part in optimiser.param_groups:
             part["lr"] = pace.rate_at(number, total)
@@ -120,10 +124,7 @@ def take_steps(
         loss = backward(order.batch(number))
         if not np.isfinite(loss):
             raise TrainingError(f"The loss is {loss} at step {number + 1}: training diverged. Use a smaller learning rate.")
-        for parameter in learned:
-            if world.size > 1:
-                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                world.add(parameter.grad)
+        _exchange(learned, world)
         torch.nn.utils.clip_grad_norm_(learned, _CLIP)
         optimiser.step()
         losses.append(loss)
@@ -131,13 +132,24 @@ def take_steps(
         took = time.monotonic() - started
         left = took / (number + 1 - first) * (total - number - 1)
         advance(Step(number + 1, total, loss, pace.rate_at(number, total), done / took, left))
-        if world.leads and (number + 1) % pace.checkpoint_every == 0 and number + 1 < total:
+        if world.leads and ((number + 1) % pace.checkpoint_every == 0 or number + 1 == total):
             save_checkpoint(saved, model, optimiser, {"run": identity, "total": total, "losses": losses})
-    rate = round(done / max(1e-9, time.monotonic() - started), 1) if done else None
     world.wait()
-    if world.leads:
-        shutil.rmtree(saved, ignore_errors=True)
-    return Taken(tuple(losses), rate)
+    return Taken(tuple(losses), round(done / took, 1) if done else None)
+
+
+def _exchange(learned: Sequence[Any], world: World) -> None:
+    """Add up the gradients of all processes; a parameter that none has one of keeps none."""
+    if world.size == 1:
+        return
+    import torch
+
+    had = torch.tensor([float(parameter.grad is not None) for parameter in learned], device=learned[0].device)
+    world.add(had)
+    for parameter, anywhere in zip(learned, had.tolist(), strict=True):
+        if anywhere:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            world.add(parameter.grad)
 
 
 class _Order:

@@ -9,6 +9,7 @@ Imports torch only when called. Knows nothing of models.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,13 +22,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import TrainingError
+from engine.errors import DaogouError, TrainingError
 
 __all__ = ["World", "device_count", "run_together"]
 
 _T = TypeVar("_T")
-_PATIENCE = timedelta(hours=1)
-"""How long a process waits for the others: encoding a large catalogue before the first step takes a while."""
+_PATIENCE, _MEETING = timedelta(minutes=20), timedelta(minutes=5)
+"""How long a process waits for the others, and for them to come at all."""
 _SHORTLY = 10.0
 """Seconds the others have to end when the one that leads has."""
 
@@ -98,34 +99,54 @@ def run_together(
         return work(*given, device=device, world=World(), **(alone or {}))
     spawn = get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="daogou-training-") as folder:
-        meeting = f"file://{Path(folder) / 'meeting'}"
+        meeting = Path(folder) / "meeting"
         others = [spawn.Process(target=_other, args=(work, given, rank, size, device, meeting)) for rank in range(1, size)]
-        for other in others:
-            other.start()
         try:
-            with _joined(0, size, device, meeting) as (world, place):
-                made = work(*given, device=place, world=world, **(alone or {}))
-        except Exception as error:
             for other in others:
-                other.join(timeout=_SHORTLY / len(others))  # one that failed may not have ended yet
-            if failed := [other for other in others if other.exitcode]:
-                raise TrainingError(f"{len(failed)} of {size} training processes failed; see above. ({error})") from error
-            raise
+                other.start()
+            with _joined(0, size, device, meeting) as (world, place), _blaming(others):
+                return work(*given, device=place, world=world, **(alone or {}))
         finally:
             for other in others:
-                other.join(timeout=_SHORTLY)
-                other.terminate()
-        return made
-
-
-
-def _other(work: Callable[..., Any], given: Sequence[Any], rank: int, size: int, device: str, meeting: str) -> None:
-    with _joined(rank, size, device, meeting) as (world, place):
-        work(*given, device=place, world=world)
+                _end(other)
 
 
 @contextmanager
-def _joined(rank: int, size: int, device: str, meeting: str) -> Iterator[tuple[World, str]]:
+def _blaming(others: Sequence[Any]) -> Iterator[None]:
+    """Say that another process failed, where that is why this one did."""
+    try:
+        yield
+    except DaogouError:  # said of the same values by all of them
+        raise
+    except Exception as error:
+        for other in others:
+            other.join(timeout=_SHORTLY / len(others))  # one that failed may not have ended yet
+        if failed := [other for other in others if other.exitcode]:
+            raise TrainingError(f"{len(failed)} of {1 + len(others)} training processes failed; see above. ({error})") from error
+        raise
+
+
+def _end(process: Any) -> None:
+    """Wait shortly for a process to end, then make it."""
+    if process.pid is None:
+        return
+    process.join(timeout=_SHORTLY)
+    process.terminate()
+    process.join(timeout=_SHORTLY)
+    process.kill()
+
+
+def _other(work: Callable[..., Any], given: Sequence[Any], rank: int, size: int, device: str, meeting: Path) -> None:
+    with _joined(rank, size, device, meeting) as (world, place):
+        try:
+            work(*given, device=place, world=world)
+        except DaogouError as error:
+            print(f"Training process {rank}: {error}", file=sys.stderr)
+            sys.exit(1)
+
+
+@contextmanager
+def _joined(rank: int, size: int, device: str, meeting: Path) -> Iterator[tuple[World, str]]:
     """Give the world and this process's device, while the processes can talk to each other."""
     import torch
     import torch.distributed as together
@@ -136,7 +157,9 @@ def _joined(rank: int, size: int, device: str, meeting: str) -> Iterator[tuple[W
     else:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // size))
     way = "nccl" if device == "cuda" else "gloo"
-    together.init_process_group(way, init_method=meeting, rank=rank, world_size=size, timeout=_PATIENCE)
+    store = together.FileStore(str(meeting), size)
+    store.set_timeout(_MEETING)
+    together.init_process_group(way, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
         yield World(rank, size), f"cuda:{rank}" if device == "cuda" else device
     finally:
