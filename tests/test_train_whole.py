@@ -88,7 +88,7 @@ def test_the_share_kept_is_the_best_on_queries_not_trained_on(tiny: str, tmp_pat
     import evals.training as module
 
     many = [Example(f"{e.query} {i}", e.product, 1.0, "judgements") for e in EXAMPLES for i in range(12)]
-    learned, valid = module._divided(many)
+    learned, valid = module.divided(many)
     assert {e.query for e in learned}.isdisjoint(e.query for e in valid)
     assert len({e.query for e in valid}) >= 20
     best = iter([0.5, 0.9, 0.7, 0.7])  # shares 1, 0.75, 0.5 and 0.25
