@@ -8,6 +8,7 @@ LambdaRank to LambdaMART: An Overview*, 2010; trees by LightGBM, whose model is 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,15 @@ class Ranker:
     def reorder(self, ranking: Ranking, given: NDArray[np.float32]) -> Ranking:
         """Return the ranking with its first hits in the order learned, ties as they were; ``given`` are their features.
 
-        Products that bear a code of the query stay before the others, whatever was learned.
+        Products that bear a code of the query stay before the others, whatever was learned. The first hit has the highest of their
+        scores and so on, so that what goes by scores after this keeps the order.
         """
         if not len(given):
             return ranking
         scores = np.asarray(self._model.predict(given, num_threads=1), np.float64)
         first = np.lexsort((-scores, ~ranking.code[: len(given)]))
-        return taken(ranking, np.concatenate([first, np.arange(len(given), len(ranking.rows))]))
+        learned = taken(ranking, np.concatenate([first, np.arange(len(given), len(ranking.rows))]))
+        return replace(learned, fused=np.concatenate([-np.sort(-ranking.fused[: len(given)]), ranking.fused[len(given) :]]))
 
 
 def _booster(folder: Path) -> Booster:

@@ -45,6 +45,10 @@ def test_an_order_is_learned_and_served(engine: Engine, tmp_path: Path) -> None:
     assert plain.found == other.found
     prices = [h.document["price"]["amount"] for h in other.hits if h.document.get("price", {}).get("currency") == "USD"]
     assert np.mean(prices[:5]) < np.mean(prices) / 2
+    scores = [h.scores.fused for h in other.hits]
+    assert scores == sorted(scores, reverse=True)
+    apart = served.tuned(near_duplicates=1e-6).search(SearchRequest(q="waterproof jacket", per_page=5))  # holds nothing back
+    assert [h.document["id"] for h in apart.hits] == [h.document["id"] for h in other.hits[:5]]
     code = next(p.mpn for p in engine.products() if p.mpn)
     assert served.search(SearchRequest(q=f"waterproof {code}", per_page=1)).hits[0].document["mpn"] == code
     pages = [h.document["id"] for page in (1, 2, 3) for h in served.search(
