@@ -5,7 +5,7 @@ another order. Optional: without the setting ``reranker`` nothing here runs. The
 and one whose cost was not earned is not opened. onnxruntime runs it; no torch in the process.
 
     FOLDER/
-      reranker.json     the card: how many hits, how much weight, what it gained and cost, the files; written last
+      reranker.json     the card: how many hits, how much weight, what it gained and cost, the files
       model.onnx        token ids of pairs to one score each
       tokenizer.json
       model/            the same for torch
@@ -13,6 +13,7 @@ and one whose cost was not earned is not opened. onnxruntime runs it; no torch i
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -90,6 +91,12 @@ class Reranker:
             return cls(folder, card)
         except Exception as error:  # both libraries raise bare Exceptions of their own
             raise SettingsError(f"The reranker in {folder} cannot be opened: {error}. Train it again.") from error
+
+    def with_card(self, card: RerankerCard) -> Reranker:
+        """Return the same graph with another depth or weight."""
+        other = copy.copy(self)
+        other.card = card
+        return other
 
     def scores(self, query: str, texts: Sequence[str]) -> Values:
         """Return the probability that each text answers the query, float32 ``(n,)``."""

@@ -8,7 +8,6 @@ exported graph, behind everything else a search does.
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import time
@@ -23,7 +22,7 @@ import numpy as np
 from engine.encoder.card import describe
 from engine.encoder.graph import export_module
 from engine.encoder.quantise import quantise
-from engine.encoder.source import TRAINING, languages_of, no_bars
+from engine.encoder.source import languages_of, no_bars
 from engine.engine import Engine
 from engine.errors import EncoderError, TrainingError
 from engine.pipeline import FirstHits
@@ -33,12 +32,11 @@ from engine.train.examples import Example, ExampleSet
 from engine.train.reranker import RerankerRecipe, TrainedReranker, train_reranker
 from engine.train.steps import Step
 from engine.train.world import device_count, run_together
-from evals.curve import draw_curve
 from evals.encoders import rated_products
 from evals.evalsets import Qrels
 from evals.measures import DECIDING, score_queries
 from evals.run import make_run
-from evals.training import divided, free_place, hardware, refuse_users, thinned
+from evals.training import divided, free_place, hardware, put_in_place, refuse_users, thinned
 from evals.tune import weigh_gain
 
 __all__ = ["DEPTHS", "WEIGHTS", "train_and_weigh"]
@@ -110,15 +108,22 @@ def train_and_weigh(
     card = _export(trained, engine.encoder_fingerprint, unfinished, list(hits.values())[:_COMPARED])
     reranker = Reranker(unfinished, card)
     asked = [_Asked(q, found, reranker.scores(found.query, found.texts[: DEPTHS[-1]])) for q, found in hits.items()]
-    cost = _added_ms(engine, unfinished, card, [q for q, found in hits.items() if len(found.texts) >= DEPTHS[-1]] or list(hits))
+    cost = _added_ms(engine, reranker, [q for q, found in hits.items() if len(found.texts) >= DEPTHS[-1]] or list(hits))
     card = _chosen(card, asked, valid, cost, budget_ms)
     if not card.verdict:
-        card = _weighed(engine, Reranker(unfinished, card), test, cost[card.depth])
-    _write(trained, card, unfinished, {"device": hardware(place), "seconds": round(time.monotonic() - started, 1)}, examples)
-    if out.exists():
-        out.rmdir()
-    unfinished.rename(out)
-    shutil.rmtree(work, ignore_errors=True)
+        card = _weighed(engine, reranker.with_card(card), test, cost[card.depth])
+    with no_bars():
+        trained.model.save_pretrained(unfinished / "model")
+    trained.tokenizer.save_pretrained(unfinished / "model")
+    (unfinished / RERANKER).write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
+    figures: dict[str, Any] = {
+        **trained.figures,
+        "data": examples.card,
+        "loss": thinned(trained.losses),
+        "hardware": hardware(place),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    put_in_place(unfinished, out, work, figures)
     return card
 
 
@@ -192,9 +197,9 @@ def _agreement(trained: TrainedReranker, exported: Reranker, hits: Sequence[Firs
     return float(np.mean(shared)) if shared else 0.0
 
 
-def _added_ms(engine: Engine, folder: Path, card: RerankerCard, queries: Sequence[str]) -> dict[int, float]:
+def _added_ms(engine: Engine, reranker: Reranker, queries: Sequence[str]) -> dict[int, float]:
     """Return the median time, in ms, that putting so many hits in order adds to a search on this machine."""
-    others = {d: engine.with_reranker(Reranker(folder, card.model_copy(update={"depth": d}))) for d in DEPTHS}
+    others = {d: engine.with_reranker(reranker.with_card(reranker.card.model_copy(update={"depth": d}))) for d in DEPTHS}
     took: defaultdict[int, list[float]] = defaultdict(list)
     for query in queries[:_TIMED]:
         request = SearchRequest(q=query)
@@ -251,17 +256,3 @@ def _weighed(engine: Engine, reranker: Reranker, qrels: Qrels, added_ms: float) 
     )
     told = {**{name: round(weighed[name], 4) for name in ("before", "after", "p")}, **gain.to_dict()}
     return reranker.card.model_copy(update={"pays": pays, "verdict": verdict, "gain": told})
-
-
-def _write(
-    trained: TrainedReranker, card: RerankerCard, folder: Path, machine: Mapping[str, Any], examples: ExampleSet
-) -> None:
-    with no_bars():
-        trained.model.save_pretrained(folder / "model")
-    trained.tokenizer.save_pretrained(folder / "model")
-    losses = thinned(trained.losses)
-    if losses:
-        draw_curve(losses, len(trained.losses), folder / "training.png")
-    told = {**trained.figures, "data": examples.card, "loss": losses, "hardware": machine["device"], "seconds": machine["seconds"]}
-    (folder / TRAINING).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    (folder / RERANKER).write_text(card.model_dump_json(indent=2) + "\n", "utf-8")

@@ -29,7 +29,17 @@ from engine.train.world import device_count, run_together
 from evals.curve import draw_curve
 from evals.encoders import EncoderScores, compare_scores, score_encoder
 
-__all__ = ["SHARES", "divided", "free_place", "hardware", "refuse_users", "thinned", "train_and_measure", "train_privately"]
+__all__ = [
+    "SHARES",
+    "divided",
+    "free_place",
+    "hardware",
+    "put_in_place",
+    "refuse_users",
+    "thinned",
+    "train_and_measure",
+    "train_privately",
+]
 
 SHARES = (1.0, 0.75, 0.5, 0.25)
 _UNSURE = 0.5
@@ -210,6 +220,11 @@ def _write(model: Any, out: Path, work: Path, card: dict[str, Any]) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     with no_bars():
         model.to("cpu").save(str(unfinished), create_model_card=False)
+    put_in_place(unfinished, out, work, card)
+
+
+def put_in_place(unfinished: Path, out: Path, work: Path, card: dict[str, Any]) -> None:
+    """Add curve and card to a finished folder, let ``out`` be it, and remove the checkpoints in ``work``."""
     if "loss" in card:
         draw_curve(card["loss"], card["recipe"]["steps"], unfinished / "training.png")
     (unfinished / TRAINING).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -61,6 +61,11 @@ class _Watch:
             self._said = time.monotonic()
             self.note(f"{self._name}: {done} of {total}, {figures}")
 
+    def step(self, step: Step) -> None:
+        """Show a step of training."""
+        figures = f"loss {step.loss:.3f} · {step.rate:.0f} examples/s · {step.left_s / 60:.0f} min left"
+        self.advance(step.number, step.total, figures)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -215,10 +220,6 @@ def _encoder(
         seed=seed,
     )
     with _Watch("Training") as watch:
-
-        def advance(step: Step) -> None:
-            watch.advance(step.number, step.total, _pace(step))
-
         card = train_and_measure(
             model,
             read_examples(examples),
@@ -228,7 +229,7 @@ def _encoder(
             device=device,
             devices=devices,
             note=watch.note,
-            advance=advance,
+            advance=watch.step,
         )
     _show(card, out, as_json)
 
@@ -270,10 +271,6 @@ def _reranker(
     )
     engine = Engine.open(load_settings(store=store))
     with _Watch("Training") as watch:
-
-        def advance(step: Step) -> None:
-            watch.advance(step.number, step.total, _pace(step))
-
         card = train_and_weigh(
             engine,
             model,
@@ -284,17 +281,13 @@ def _reranker(
             device=device,
             devices=devices,
             note=watch.note,
-            advance=advance,
+            advance=watch.step,
         )
     if as_json:
         typer.echo(card.model_dump_json())
         return
     typer.echo(f"{out}: the first {card.depth} hits, weight {card.weight:g}, {card.precision}. {card.verdict}")
     typer.echo(f"It pays. Set DAOGOU_RERANKER={out} to use it." if card.pays else "It does not pay, and will not be served.")
-
-
-def _pace(step: Step) -> str:
-    return f"loss {step.loss:.3f} · {step.rate:.0f} examples/s · {step.left_s / 60:.0f} min left"
 
 
 def _show(card: dict[str, Any], out: Path, as_json: bool) -> None:

@@ -37,25 +37,16 @@ class StepVectors:
 
     def backward(self, texts: Sequence[str], loss_of: Callable[[Any], Any]) -> tuple[float, int]:
         """Add the gradient of ``loss_of(vectors)`` to the weights; return the loss and the number of tokens read."""
-        import torch
 
         parts = self._parts(texts)
         tokens = sum(given["input_ids"].numel() for _, given in parts)
-        if self._world.size > 1:
-            return self._backward_together(parts, len(texts), loss_of), tokens
-        if tokens <= self._most_tokens:
-            loss = loss_of(self._joined(parts))
-            loss.backward()
-            return float(loss.detach()), tokens
-        with torch.no_grad():
-            vectors = self._joined(parts)
-        vectors.requires_grad_(True)
-        loss = loss_of(vectors)
+        if self._world.size > 1 or tokens > self._most_tokens:
+            return self._backward_in_parts(parts, len(texts), loss_of), tokens
+        loss = loss_of(self._joined(parts))
         loss.backward()
-        self._again(parts, vectors.grad)
         return float(loss.detach()), tokens
 
-    def _backward_together(self, parts: Sequence[tuple[list[int], Any]], n: int, loss_of: Callable[[Any], Any]) -> float:
+    def _backward_in_parts(self, parts: Sequence[tuple[list[int], Any]], n: int, loss_of: Callable[[Any], Any]) -> float:
         """Encode this process's parts, put in what the others encoded, and add the gradient of its own."""
         import torch
 
@@ -68,16 +59,10 @@ class StepVectors:
         vectors.requires_grad_(True)
         loss = loss_of(vectors)
         loss.backward()
-        self._again(own, vectors.grad)
-        return float(loss.detach())
-
-    def _again(self, parts: Sequence[tuple[list[int], Any]], gradient: Any) -> None:
-        """Run parts again and add what their vectors' gradient comes to in the weights."""
-        import torch
-
-        for part, given in parts:
+        for part, given in own:
             again = self._run(given)
-            again.backward(gradient[torch.tensor(part, device=gradient.device)].to(again.dtype))
+            again.backward(vectors.grad[torch.tensor(part, device=vectors.device)].to(again.dtype))
+        return float(loss.detach())
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Return unit vectors ``(n, d)`` that a gradient can be taken of, all of it kept in memory."""
