@@ -32,6 +32,7 @@ __all__ = [
     "is_stop",
     "language_of",
     "normalize_code",
+    "replaced",
     "stem",
     "terms",
     "words",
@@ -115,6 +116,19 @@ def fold(text: str) -> tuple[str, Sequence[int]]:
         done = found.end()
     places.extend(range(done, len(text) + 1))
     return folded, places
+
+
+def replaced(text: str, changes: Iterable[tuple[int, int, str]]) -> str:
+    """Return ``text`` with other words in place of its spans ``(start, end, words)``, in order and not overlapping.
+
+    >>> replaced("red wool scarf", [(0, 3, "green"), (9, 14, "hat")])
+    'green wool hat'
+    """
+    out, done = [], 0
+    for start, end, words_instead in changes:
+        out += [text[done:start], words_instead]
+        done = end
+    return "".join([*out, text[done:]])
 
 
 def folded_line(text: str) -> str:

@@ -1,9 +1,10 @@
 """Simulated shoppers whose wishes are known, for finding out what can be learned from clicks.
 
-In: judged queries and what a shop shows for each. Out: the records of a UBI log. A shopper looks at a place with a probability that
-falls with its rank and clicks what they see by how well it answers (position-based model: Richardson et al., *Predicting
-Clicks*, WWW 2007; gains as in Chapelle et al., *Expected Reciprocal Rank*, CIKM 2009), now and then by mistake. A good hit is
-bought more often than it is clicked by mistake. Drawn from a seed. Knows nothing of engines or models.
+In: judged queries and what a shop shows for each, one time and another. Out: the records of a UBI log. A shopper looks at a
+place with a probability that falls with its rank and clicks what they see by how well it answers (position-based model:
+Richardson et al., *Predicting Clicks*, WWW 2007; gains as in Chapelle et al., *Expected Reciprocal Rank*, CIKM 2009), now and
+then by mistake. A good hit is bought more often than it is clicked by mistake. Drawn from a seed. Knows nothing of engines or
+models.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BUYS = 0.3
 def simulated_log(
     queries: Mapping[str, str],
     qrels: Qrels,
-    shown: Mapping[str, Sequence[str]],
+    shown: Mapping[str, Sequence[list[str]]],
     *,
     shoppers: int = 1000,
     searches: int = 20,
@@ -35,13 +36,14 @@ def simulated_log(
 ) -> Iterator[dict[str, Any]]:
     """Yield a record for each search of each shopper and each thing they do.
 
-    ``shown`` are the products of each query, best first; a place ``r`` is looked at with probability ``r ** -pull``, and what does
-    not answer at all is clicked with probability ``mistakes`` when seen.
+    ``shown`` are lists of products for each query, best first: the first list is shown to everybody's first search, the second to
+    their second, and so on, and then the first again. A place ``r`` is looked at with probability ``r ** -pull``, and what does not
+    answer at all is clicked with probability ``mistakes`` when seen.
 
     Raises:
         EvaluationError: no query has anything shown for it.
     """
-    asked = sorted(qid for qid in queries if shown.get(qid))
+    asked = sorted(qid for qid in queries if any(shown.get(qid, ())))
     if not asked:
         raise EvaluationError("No query has a product that is shown for it, so nobody can click. Index a catalogue that has some.")
     highest = max((rating for rated in qrels.values() for rating in rated.values()), default=0)
@@ -58,14 +60,15 @@ def simulated_log(
             (qid,) = chance.choices(popular, weights)
             stamp, who = round(time_s * 1000), f"shopper-{shopper}"
             query_id = f"{turn}-{number}"
+            listed = shown[qid][turn % len(shown[qid])]
             yield {
                 "user_query": queries[qid],
                 "query_id": query_id,
                 "client_id": who,
                 "timestamp": stamp,
-                "query_response_object_ids": list(shown[qid]),
+                "query_response_object_ids": list(listed),
             }
-            for place, product in enumerate(shown[qid], 1):
+            for place, product in enumerate(listed, 1):
                 if chance.random() >= place**-pull:
                     continue
                 gain = (2 ** max(0, qrels.get(qid, {}).get(product, 0)) - 1) / 2**highest

@@ -22,7 +22,7 @@ import numpy as np
 from engine.encoder.source import TRAINING, encode_original, find_source, load_original, no_bars
 from engine.errors import TrainingError
 from engine.train.encoder import Recipe, Trained, mixed, train_encoder
-from engine.train.examples import Example, ExampleSet, fold_of
+from engine.train.examples import CATALOGUE, Example, ExampleSet, fold_of, query_key
 from engine.train.private import Privacy, train_private
 from engine.train.steps import Step
 from engine.train.world import device_count, run_together
@@ -31,6 +31,7 @@ from evals.encoders import EncoderScores, compare_scores, score_encoder
 
 __all__ = [
     "SHARES",
+    "UNSURE",
     "divided",
     "free_place",
     "hardware",
@@ -39,12 +40,13 @@ __all__ = [
     "thinned",
     "train_and_measure",
     "train_privately",
+    "usual_epochs",
 ]
 
 SHARES = (1.0, 0.75, 0.5, 0.25)
-_UNSURE = 0.5
-"""Kept where nothing tells how much should be: of what a catalogue alone taught, which says nothing of general needs, and of what
-few judgements taught. Half did better than all of it on both kinds (evals/LOG.md)."""
+UNSURE = 0.5
+"""Kept of what few judgements taught, where nothing tells how much should be: half did better than all of it (evals/LOG.md)."""
+_MADE = 10_000
 _VALID_FOLDS = 11
 _LEAST_VALID = 20
 _LONGEST = 8192
@@ -79,14 +81,13 @@ def train_and_measure(
     given = (model, replace(examples, train=learned), work, recipe)
     trained = run_together(train_encoder, given, device_count(place, devices), place, told)
     tried: dict[str, float] = {}
-    taught = {e.source for e in learned}
     if share >= 0:
         chosen = share
-    elif valid and taught != {"catalogue"}:
+    elif valid:
         note("Choosing how much of what was learned to keep")
         chosen, tried = _best_share(trained, valid, examples)
     else:
-        chosen = _UNSURE
+        chosen = 1.0 if all(e.source == CATALOGUE for e in learned) else UNSURE
     mixed(trained, 0.0)
     test: list[dict[str, Any]] = []
     before = _scores(trained.model, examples.test, examples) if examples.test else None
@@ -153,6 +154,15 @@ def train_privately(
     return card
 
 
+def usual_epochs(examples: Sequence[Example]) -> float:
+    """Return how many passes over the examples do well: one, but of queries that a catalogue alone gave no more than over ten
+    thousand. What is learned of these first helps whole searches, and what is learned later takes it away again (evals/LOG.md)."""
+    answered = [e for e in examples if e.grade > 0]
+    if any(e.source != CATALOGUE for e in answered):
+        return 1.0
+    return min(1.0, _MADE / max(1, len(answered)))
+
+
 def refuse_users(examples: ExampleSet) -> None:
     """Refuse to train without privacy on what single users chose.
 
@@ -176,11 +186,13 @@ def free_place(out: Path, device: str) -> str:
 
 
 def divided(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """Return what is trained on and what chooses the share: every eleventh query, where that is enough."""
-    valid = [e for e in examples if fold_of(e.query, _VALID_FOLDS) == 0]
+    """Return what is trained on and what chooses the share: every eleventh query that was not made of a
+    product's own words, where that is enough."""
+    valid = [e for e in examples if e.source != CATALOGUE and fold_of(e.query, _VALID_FOLDS) == 0]
     if len({e.query for e in valid if e.grade > 0}) < _LEAST_VALID:
         return list(examples), []
-    return [e for e in examples if fold_of(e.query, _VALID_FOLDS) != 0], valid
+    kept = {query_key(e.query) for e in valid}
+    return [e for e in examples if query_key(e.query) not in kept], valid
 
 
 def _best_share(trained: Trained, valid: Sequence[Example], examples: ExampleSet) -> tuple[float, dict[str, float]]:

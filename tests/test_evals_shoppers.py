@@ -13,7 +13,7 @@ from indexer.logs import read_log
 
 QUERIES = {"q1": "lamp", "q2": "mouse", "q3": "nothing"}
 QRELS = {"q1": {"a": 3, "b": 0, "c": 3}, "q2": {"b": 1}}
-SHOWN = {"q1": ["b", "a", "c"], "q2": ["b", "a"], "q3": []}
+SHOWN = {"q1": [["b", "a", "c"]], "q2": [["b", "a"]], "q3": []}
 
 
 def test_clicks_follow_place_and_answer(tmp_path) -> None:
@@ -38,6 +38,12 @@ def test_clicks_follow_place_and_answer(tmp_path) -> None:
     assert bought["lamp"] > bought["mouse"]
     times = [q.time_s for q in log.queries]
     assert times == sorted(times)
+
+
+def test_lists_are_shown_in_turn() -> None:
+    records = simulated_log({"q1": "lamp"}, QRELS, {"q1": [["a", "b"], ["b", "a"]]}, shoppers=3, searches=3)
+    shown = [r["query_response_object_ids"] for r in records if "user_query" in r]
+    assert shown == [["a", "b"]] * 3 + [["b", "a"]] * 3 + [["a", "b"]] * 3
 
 
 def test_without_anything_shown_nobody_clicks() -> None:

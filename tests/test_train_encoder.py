@@ -50,6 +50,26 @@ def unit(rng: np.random.Generator, *shape: int):
     return torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=shape).astype(np.float32)), dim=-1)
 
 
+def test_what_words_find_counts_in_training_on_the_catalogue_alone(tiny, tmp_path, monkeypatch) -> None:
+    judged = ExampleSet(TEXTS, GRADED)
+    recipe = replace(RECIPE, steps=2)
+    losses = [train_encoder(tiny, given, tmp_path / str(n), recipe).losses for n, given in enumerate((SET, judged))]
+    monkeypatch.setattr(training, "_BY_WORDS", 0.0)
+    plain = [train_encoder(tiny, given, tmp_path / f"plain{n}", recipe).losses for n, given in enumerate((SET, judged))]
+    assert losses[0][0] < plain[0][0]
+    assert losses[1] == plain[1]
+
+
+def test_no_negative_is_mined_for_a_query_made_of_a_product() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(2, len(TEXTS), 8)).astype(np.float32)
+    asked = [replace(e, source="judgements") for e in EXAMPLES]
+    vectors = {e.query: rows[0, i] for i, e in enumerate(asked)}, dict(zip(TEXTS, rows[1], strict=True))
+    assert any(group.negatives for group in make_groups(asked, Known(asked, TEXTS, *vectors), 2, 0))
+    assert not any(group.negatives for group in make_groups(EXAMPLES, Known(EXAMPLES, TEXTS, *vectors), 2, 0))
+    assert any(group.negatives for group in make_groups(EXAMPLES, Known(EXAMPLES, TEXTS, *vectors), 2, 0, judged=True))
+
+
 def test_the_contrastive_loss_is_that_of_sentence_transformers() -> None:
     import torch
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
@@ -66,6 +86,32 @@ def test_the_contrastive_loss_is_that_of_sentence_transformers() -> None:
     first = contrastive(queries, changed, torch.arange(7), fair, [16, 8])
     changed[9] = unit(rng, 16)
     assert float(contrastive(queries, changed, torch.arange(7), fair, [16, 8])) == float(first)
+
+
+def test_what_words_find_need_not_be_learned() -> None:
+    import torch
+
+    known = Known(EXAMPLES + GRADED[:1], {**TEXTS, "x": "shoe red"}, {}, {})
+    rarity = {word: np.log(1 + (25 - n + 0.5) / (n + 0.5)) for word, n in (("red", 7), ("lamp", 4))}
+    share = rarity["red"] / sum(rarity.values())
+    assert known.by_words("red lamp", ["red-lamp", "red-mouse", "x", "blue-mouse"]) == pytest.approx([1.0, share, share, 0.0])
+    asked = Known(GRADED, TEXTS, {}, {})
+    assert asked.by_words("red lamp", ["red-lamp", "red-mouse"]) == [0.0, 0.0]  # people chose these words, not we
+    both = Known([*EXAMPLES, Example("Lamp, red", "red-lamp", 1.0, "clicks")], TEXTS, {}, {})
+    assert both.by_words("red lamp", ["red-lamp"]) == [0.0]
+    assert both.by_words("red mouse", ["red-mouse"]) == [1.0]
+
+    rng = np.random.default_rng(1)
+    queries, products, answers = unit(rng, 3, 16), unit(rng, 5, 16), torch.arange(3)
+    found = torch.from_numpy(rng.random((3, 5)).astype(np.float32))
+    fair = torch.zeros(3, 5, dtype=torch.bool)
+    both = torch.nn.functional.cross_entropy(20 * (queries @ products.T + found), answers)
+    assert float(contrastive(queries, products, answers, fair, [16], found)) == pytest.approx(float(both), rel=1e-5)
+    # where words find the answer and nothing else, nothing is left to learn
+    sure = 5.0 * torch.eye(3, 5)
+    free = queries.clone().requires_grad_()
+    contrastive(free, products, answers, fair, [16], sure).backward()
+    assert float(free.grad.abs().max()) < 1e-6
 
 
 def test_the_graded_loss_is_that_of_sentence_transformers() -> None:
@@ -223,6 +269,15 @@ def test_another_run_s_checkpoint_is_not_gone_on_with(tiny, tmp_path, monkeypatc
         train_encoder(tiny, SET, tmp_path / "run", RECIPE)
     model = load_original(find_source(tiny), max_tokens=32)
     assert load_checkpoint(tmp_path / "none", model, None) is None
+
+
+def test_a_killed_run_may_go_on_with_more_memory_but_as_no_other() -> None:
+    def identity(**changes: object) -> str:
+        return steps.run_identity("encoder", "model", "examples", replace(RECIPE, **changes))
+
+    assert identity(memory_mb=1, checkpoint_every=7, minutes=3.0) == identity()
+    others = [identity(keep=0.7), identity(lengths=(1.0,)), identity(seed=1), identity(steps=9)]
+    assert len({identity(), *others, steps.run_identity("reranker", "model", "examples", RECIPE)}) == 6
 
 
 def test_minutes_cut_the_steps_and_the_card_names_them(tiny, tmp_path, monkeypatch) -> None:

@@ -63,7 +63,7 @@ def test_training_writes_a_model_with_its_card_or_nothing(tiny: str, tmp_path: P
     out = tmp_path / "model"
     card = train_and_measure(tiny, examples, out, Recipe(steps=4, batch_size=4, learning_rate=1e-3, max_tokens=32))
     assert card == json.loads((out / "training.json").read_text())
-    assert card["share"] == 0.5  # a catalogue alone says nothing of general needs
+    assert card["share"] == 1.0  # nobody asked anything, so nobody can say how much is too much
     assert card["recipe"]["steps"] == 4
     assert card["languages"] == ["en"]
     assert {row["task"] for row in card["test"]} == {"retrieval"}  # each query has one answer and nothing else rated
@@ -91,6 +91,13 @@ def test_the_share_kept_is_the_best_on_queries_not_trained_on(tiny: str, tmp_pat
     learned, valid = module.divided(many)
     assert {e.query for e in learned}.isdisjoint(e.query for e in valid)
     assert len({e.query for e in valid}) >= 20
+    # queries made of the catalogue choose nothing, and none of them tells what is to be found out
+    made = [Example(e.query, e.product, 1.0, "catalogue") for e in many]
+    assert module.divided(made) == (made, [])
+    assert module.usual_epochs(made) == module.usual_epochs(many) == 1.0
+    assert module.usual_epochs(100 * made) * len(100 * made) == pytest.approx(10_000)
+    assert module.usual_epochs([*many, *100 * made]) == 1.0
+    assert module.divided([*made, *many]) == ([e for e in [*made, *many] if e.query not in {v.query for v in valid}], valid)
     best = iter([0.5, 0.9, 0.7, 0.7])  # shares 1, 0.75, 0.5 and 0.25
     real = module._scores
 
@@ -119,7 +126,7 @@ def test_from_a_catalogue_to_a_served_model(tiny: str, tmp_path: Path) -> None:
                      "--batch-size", "8")  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     assert "nDCG@10 on queries kept back" in trained.stdout
-    assert "3 steps, 50%" in trained.stdout
+    assert "3 steps, 100%" in trained.stdout
     served = daogou("index", str(feed), "--store", store, "--model", str(tmp_path / "model"), "--accept-worse", "--quiet")
     assert served.returncode == 0, served.stderr
     assert "needs" in served.stdout

@@ -175,14 +175,23 @@ def _encoder(
     out: Annotated[Path, typer.Option(help="Folder for the model; `--model` takes it.")],
     model: Annotated[str, typer.Option(help="Model to begin with, by name or path; empty is the one that comes along.")] = "",
     minutes: Annotated[float, typer.Option(help="Time for the steps; 0 takes what the epochs need.", min=0)] = 0.0,
-    epochs: Annotated[float, typer.Option(help="Passes over the examples.", min=0.001)] = 1.0,
+    epochs: Annotated[
+        float | None,
+        typer.Option(help="Passes over the examples; by default one, of a catalogue alone over ten thousand of them.", min=0.001),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Steps instead of epochs; 0 is none.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Queries in a step.", min=2)] = 64,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-5,
-    negatives: Annotated[int, typer.Option(help="Products for each query that look like answers.", min=0, max=32)] = 1,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-5,
+    negatives: Annotated[
+        int, typer.Option(help="Products that look like answers for each query, but for those a catalogue gave.", min=0, max=32)
+    ] = 1,
     teacher: Annotated[str, typer.Option(help="Cross-encoder to learn the order of candidates from, by name or path.")] = "",
     share: Annotated[
-        float, typer.Option(help="How much of what was learned to keep, 0 to 1; below 0 it is chosen on queries not trained on.")
+        float,
+        typer.Option(
+            help="How much of what was learned to keep, 0 to 1; below 0 it is chosen on queries not trained on, is a half where "
+            "these are too few, and all where a catalogue alone gave the examples."
+        ),
     ] = -1.0,
     memory_mb: Annotated[int, typer.Option(help="Memory for the gradients of a step.", min=64)] = 4000,
     dp_epsilon: Annotated[
@@ -198,7 +207,7 @@ def _encoder(
     from engine.train.encoder import Recipe
     from engine.train.examples import read_examples
     from engine.train.private import Privacy
-    from evals.training import train_and_measure, train_privately
+    from evals.training import train_and_measure, train_privately, usual_epochs
 
     if dp_epsilon:
         with _Watch("Training privately") as watch:
@@ -208,8 +217,9 @@ def _encoder(
             )
         _show(card, out, as_json)
         return
+    found = read_examples(examples)
     recipe = Recipe(
-        epochs=epochs,
+        epochs=epochs or usual_epochs(found.train),
         steps=steps,
         minutes=minutes,
         batch_size=batch_size,
@@ -222,7 +232,7 @@ def _encoder(
     with _Watch("Training") as watch:
         card = train_and_measure(
             model,
-            read_examples(examples),
+            found,
             out,
             recipe,
             share=share,

@@ -14,7 +14,7 @@ from typing import Literal
 
 from engine.index.codes import CodeMatch
 from engine.index.lexical import Concept
-from engine.language import Word, is_stop, language_of, words
+from engine.language import Word, is_stop, language_of, replaced, words
 from engine.lexicon import Entry, Head, Phrase, find_head, other_forms
 from engine.query.attributes import Trait, find_traits
 from engine.query.exclude import find_exclusions
@@ -223,11 +223,8 @@ def _corrected(text: str, found: Sequence[Word], c: Correction) -> Corrected:
 
 def _replaced(remaining: str, found: Sequence[Word], corrections: Sequence[Correction]) -> str:
     """Return the text with what was probably meant in place of what no product has."""
-    out, done = [], 0
-    for c in corrections:
-        out += [remaining[done : found[c.first].start], c.text]
-        done = found[c.last - 1].end
-    return " ".join("".join([*out, remaining[done:]]).split())
+    changes = [(found[c.first].start, found[c.last - 1].end, c.text) for c in corrections]
+    return " ".join(replaced(remaining, changes).split())
 
 
 def _corrected_words(found: tuple[Word, ...], corrections: Sequence[Correction]) -> tuple[Word, ...]:

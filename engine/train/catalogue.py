@@ -2,8 +2,8 @@
 
 In: products and a lexicon. Out: :class:`~engine.train.examples.Example`, each answering fully. A query is put together from a
 product's category, brand, qualities, model number or some of its words, and half of what the lexicon can say in the other
-language is asked in that. Training on these alone teaches codes and qualities well and general needs not at all, so mix
-them (see :mod:`engine.train.encoder`). Drawn from a seed and each product's own id. Knows nothing of models.
+language is asked in that. Trained on as if people had asked them they teach what a search for words finds already, so the
+training takes that away (see :mod:`engine.train.losses`). Drawn from a seed and each product's own id. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from engine.language import PIECE, Word, fold, is_stop, language_of, words
+from engine.language import PIECE, Word, fold, is_stop, language_of, replaced, words
 from engine.lexicon import Lexicon, find_head, other_forms
 from engine.schema import Product
-from engine.train.examples import Example
+from engine.train.examples import CATALOGUE, Example
 
 __all__ = ["KINDS", "catalogue_examples"]
 
@@ -33,7 +33,7 @@ def catalogue_examples(products: Iterable[Product], lexicon: Lexicon, each: int 
             query = " ".join(KINDS[kind](product, lexicon, chance).split())
             if len(query) > 1 and query.casefold() not in asked:
                 asked.add(query.casefold())
-                yield Example(_in_other_words(query, kind, lexicon, chance), product.id, 1.0, "catalogue", kind)
+                yield Example(_in_other_words(query, kind, lexicon, chance), product.id, 1.0, CATALOGUE, kind)
             if len(asked) == each:
                 break
 
@@ -118,10 +118,7 @@ def _in_other_words(query: str, kind: str, lexicon: Lexicon, chance: random.Rand
         found = words(query)
         han = language_of(query) == "zh"
         phrases = [p for p in lexicon.find(query, found) if found[p.first].han == han]
-        out, done = [], 0
-        for phrase in phrases:
-            if forms := other_forms(phrase, han=han):
-                out += [query[done : phrase.start], f" {chance.choice(forms)} " if han else chance.choice(forms)]
-                done = phrase.end
-        query = " ".join("".join([*out, query[done:]]).split())
+        said = [(p, forms) for p in phrases if (forms := other_forms(p, han=han))]
+        changes = [(p.start, p.end, f" {chance.choice(forms)} " if han else chance.choice(forms)) for p, forms in said]
+        query = " ".join(replaced(query, changes).split())
     return fold(query)[0] if chance.random() < 0.8 else query

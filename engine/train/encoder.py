@@ -8,10 +8,8 @@ where its last checkpoint was and ends with the same weights. Imports torch only
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from engine.errors import TrainingError
 from engine.train.examples import ExampleSet
 from engine.train.groups import Group, Known, make_groups, unfair
 from engine.train.losses import contrastive, cosent, kept, listwise
-from engine.train.steps import Pace, Progress, take_steps
+from engine.train.steps import Pace, Progress, run_figures, run_identity, take_steps
 from engine.train.teacher import taught
 from engine.train.vectors import StepVectors
 from engine.train.world import World
@@ -30,6 +28,9 @@ from engine.train.world import World
 __all__ = ["Recipe", "Trained", "known_by", "mixed", "train_encoder"]
 
 _LONGEST = 8192
+_BY_WORDS = 0.4
+"""What is added to a cosine where a product has all the words of a query that was made of some product's own. 0.4 did better than
+0.15, and that better than nothing, in whole searches and by vectors alone (evals/LOG.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +93,16 @@ def train_encoder(
     _freeze_words(model)
     note("Encoding queries and products with the model as it is")
     known = known_by(model, examples, world)
-    groups = make_groups(examples.train, known, recipe.negatives, recipe.seed)
+    groups = make_groups(examples.train, known, recipe.negatives, recipe.seed, judged=bool(recipe.teacher))
     if recipe.teacher:
         note(f"Asking {recipe.teacher} about {sum(len(group.rated) for group in groups)} pairs")
         groups = taught(groups, examples.texts, recipe.teacher, recipe.max_tokens, device, world)
     half = device.startswith("cuda") and torch.cuda.is_bf16_supported()
     learning = _Learning(model, known, examples.texts, recipe, StepVectors(model, recipe.max_tokens, recipe.memory_mb, half, world))
     before = _weights(model)
-    identity = _identity(source.fingerprint, examples, recipe)
+    identity = run_identity("encoder", source.fingerprint, examples.fingerprint, recipe)
     taken = take_steps(model, learning.backward, groups, recipe, work, identity, world=world, note=note, advance=advance)
-    figures = {
-        "model": source.name,
-        "model_fingerprint": source.fingerprint,
-        "examples_fingerprint": examples.fingerprint,
-        "recipe": {**asdict(recipe), "steps": len(taken.losses), "minutes": 0.0, "lengths": list(recipe.lengths)},
-        "groups": len(groups),
-        "examples_per_second": taken.rate,
-        "devices": world.size,
-        "languages": list(source.languages),
-    }
+    figures = {**run_figures(source, examples.fingerprint, recipe, taken, world), "groups": len(groups)}
     model.max_seq_length = limit
     return Trained(model.eval(), before, _weights(model), taken.losses, figures)
 
@@ -162,11 +154,6 @@ def _prompt(model: Any, name: str) -> str:
     return str(model.prompts.get(name) or "")
 
 
-def _identity(model: str, examples: ExampleSet, recipe: Recipe) -> str:
-    told = {**asdict(recipe), "memory_mb": 0, "checkpoint_every": 0, "minutes": 0}
-    return hashlib.sha256(json.dumps([model, examples.fingerprint, told], sort_keys=True).encode()).hexdigest()
-
-
 class _Learning:
     """What a step makes small: the groups' losses over their vectors."""
 
@@ -198,16 +185,19 @@ class _Learning:
         mask = unfair(queries, positives, candidates, self._known)
         mask[np.arange(len(batch)), [place[p] for p in positives]] = False
         ruled_out = torch.from_numpy(mask).to(device)
-        pairs = [(i, place[p], grade) for i, group in enumerate(batch) for p, grade in group.rated]
-        left, right, grades = (torch.tensor(column, device=device) for column in zip(*pairs, strict=True))
+        # a grade nobody gave is not compared with those that people gave
+        pairs = [(i, place[p], g) for i, group in enumerate(batch) if not self._known.made(group.query) for p, g in group.rated]
+        left, right = (torch.tensor([pair[k] for pair in pairs], dtype=torch.int64, device=device) for k in (0, 1))
+        grades = torch.tensor([grade for _, _, grade in pairs], device=device)
         places, teacher = self._taught(batch, place) if self._recipe.teacher else (None, None)
         before = np.stack([*(self._known.queries[q] for q in queries), *(self._known.products[c] for c in candidates)])
         target = torch.from_numpy(before).to(device)
+        by_words = _BY_WORDS * torch.tensor([self._known.by_words(query, candidates) for query in queries], device=device)
         recipe, lengths, n = self._recipe, self._lengths, len(batch)
 
         def loss_of(vectors: Any) -> Any:
             asked, found = vectors[:n], vectors[n:]
-            loss = contrastive(asked, found, answers, ruled_out, lengths)
+            loss = contrastive(asked, found, answers, ruled_out, lengths, by_words)
             if recipe.graded:
                 loss = loss + recipe.graded * cosent(asked[left], found[right], grades, lengths)
             if teacher is not None:

@@ -26,8 +26,10 @@ import orjson
 from engine.errors import TrainingError
 from engine.language import stem, words
 
-__all__ = ["Example", "ExampleSet", "fold_of", "leaks", "query_key", "read_examples", "split", "write_examples"]
+__all__ = ["CATALOGUE", "Example", "ExampleSet", "fold_of", "leaks", "query_key", "read_examples", "split", "write_examples"]
 
+CATALOGUE = "catalogue"
+"""The source of examples that were made of a product's own words."""
 _FILES = ("products.jsonl", "train.jsonl", "test.jsonl")
 
 

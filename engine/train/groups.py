@@ -8,8 +8,9 @@ no fair negatives for which of its queries. A mined negative is near the query a
 
 from __future__ import annotations
 
+import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.language import stem, words
-from engine.train.examples import Example, query_key
+from engine.train.examples import CATALOGUE, Example, query_key
 
 __all__ = ["Group", "Known", "make_groups", "make_lists", "unfair"]
 
@@ -67,21 +68,39 @@ class Known:
             rated = self.answers[query_key(example.query)]
             rated[example.product] = max(example.grade, rated.get(example.product, 0.0))
         self._words = {i: frozenset(w.text if w.han else stem(w.text) for w in words(text)) for i, text in texts.items()}
+        self._holding = Counter(word for said in self._words.values() for word in said)
+        asked = {query_key(e.query) for e in examples if e.source != CATALOGUE}
+        self._made = {query_key(e.query) for e in examples if e.source == CATALOGUE} - asked
 
     def says_all(self, query: str, product: str) -> bool:
         """Return whether a product's text holds every word of a query."""
         return self._words[product].issuperset(query_key(query).split())
+
+    def made(self, query: str) -> bool:
+        """Return whether a query was made of a product's own words, and nobody asked it."""
+        return query_key(query) in self._made
+
+    def by_words(self, query: str, products: Sequence[str]) -> list[float]:
+        """Return how well words find each product for a :meth:`made` query, 0 to 1: the share of the query that its text says,
+        rare words counting for more. 0 for what people asked."""
+        if not self.made(query):
+            return [0.0] * len(products)
+        asked = query_key(query).split()
+        rare = {w: math.log1p((len(self._words) - self._holding[w] + 0.5) / (self._holding[w] + 0.5)) for w in asked}
+        whole = sum(rare.values()) or 1.0
+        return [sum(rare[w] for w in rare if w in self._words[product]) / whole for product in products]
 
     def near(self, query: str, product: str) -> float:
         """Return the guide's cosine."""
         return float(self.queries[query] @ self.products[product])
 
 
-def make_groups(examples: Sequence[Example], known: Known, negatives: int, seed: int) -> list[Group]:
+def make_groups(examples: Sequence[Example], known: Known, negatives: int, seed: int, judged: bool = False) -> list[Group]:
     """Return a group for each example that answers its query, with up to ``negatives`` rated or mined ones.
 
     An answer has at least half of the highest grade, or the best one its query has: what answers a little is no example of an
-    answer, and is compared by its grade alone.
+    answer, and is compared by its grade alone. No negative is mined for a query that was made of a product's own words, as
+    what looks like that product may answer it too; unless, ``judged``, a teacher will say whether it does.
     """
     chance = random.Random(seed)
     best: dict[str, float] = {}
@@ -90,13 +109,13 @@ def make_groups(examples: Sequence[Example], known: Known, negatives: int, seed:
     positives = [e for e in examples if e.grade > 0 and e.grade >= min(_ANSWERS, best[e.query])]
     if not negatives:
         return [Group(e.query, e.product, e.grade) for e in positives]
-    mined = _mined(list(dict.fromkeys(e.query for e in positives)), known)
-    return [_group(e, known, mined[e.query], negatives, chance) for e in positives]
+    mined = _mined(list(dict.fromkeys(e.query for e in positives if judged or not known.made(e.query))), known)
+    return [_group(e, known, mined.get(e.query, []), negatives, chance) for e in positives]
 
 
 def make_lists(examples: Sequence[Example], known: Known, most: int, mined: int, seed: int) -> list[Group]:
     """Return one group for each query that has an answer: its best product, up to ``most`` rated ones with it, and ``mined``
-    ones that look like answers."""
+    ones that look like answers, which a query made of a product's own words needs as well: a list of one has no order."""
     chance = random.Random(seed)
     best: dict[str, Example] = {}
     for e in examples:

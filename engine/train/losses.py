@@ -24,16 +24,20 @@ def shortened(vectors: Any, length: int) -> Any:
     return vectors if vectors.shape[1] == length else torch.nn.functional.normalize(vectors[:, :length], dim=-1)
 
 
-def contrastive(queries: Any, candidates: Any, answers: Any, unfair: Any, lengths: Sequence[int]) -> Any:
+def contrastive(
+    queries: Any, candidates: Any, answers: Any, unfair: Any, lengths: Sequence[int], by_words: Any = 0.0
+) -> Any:
     """Return the cross entropy of each query's answer among the fair candidates, the mean over ``lengths``.
 
     ``queries`` ``(q, d)``, ``candidates`` ``(c, d)``, ``answers`` int64 ``(q,)``, ``unfair`` bool ``(q, c)``, never its answer.
+    ``by_words`` ``(q, c)`` is added to the cosines: what a search for words finds by itself need not be learned (Gao et al.,
+    *Complement Lexical Retrieval Model with Semantic Residual Embeddings*, ECIR 2021).
     """
     import torch
 
     losses = []
     for length in lengths:
-        likeness = _TEMPERATURE * shortened(queries, length) @ shortened(candidates, length).T
+        likeness = _TEMPERATURE * (shortened(queries, length) @ shortened(candidates, length).T + by_words)
         losses.append(torch.nn.functional.cross_entropy(likeness.masked_fill(unfair, -torch.inf), answers))
     return torch.stack(losses).mean()
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.language import folded_line, language_of, words
+from engine.language import folded_line, language_of, replaced, words
 from engine.lexicon import Entry, Lexicon, other_forms
 
 __all__ = ["Pair", "composed", "switched", "terms_of"]
@@ -73,11 +73,8 @@ def _switched(chance: random.Random, texts: Sequence[str], lexicon: Lexicon) -> 
         chosen = [p for p in phrases if chance.random() < 0.8 and other_forms(p, han=False)]
         if not chosen:
             continue
-        out, done = [], 0
-        for phrase in chosen:
-            out += [piece[done : phrase.start], chance.choice(other_forms(phrase, han=False))]
-            done = phrase.end
-        yield Pair(piece, folded_line("".join([*out, piece[done:]])))
+        changes = [(p.start, p.end, chance.choice(other_forms(p, han=False))) for p in chosen]
+        yield Pair(piece, folded_line(replaced(piece, changes)))
 
 
 def _piece(chance: random.Random, text: str) -> str:

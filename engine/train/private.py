@@ -24,7 +24,7 @@ from typing import Any
 
 from engine.errors import TrainingError
 from engine.train.accounting import Cost, cost, noise_for
-from engine.train.examples import Example
+from engine.train.examples import CATALOGUE, Example
 from engine.train.losses import contrastive
 from engine.train.vectors import StepVectors
 
@@ -193,7 +193,7 @@ def _drawn(example: Example, catalogue: Sequence[str], count: int) -> list[str]:
 
 
 def _by_user(examples: Sequence[Example], privacy: Privacy) -> dict[str, list[Example]]:
-    used = [e for e in examples if e.grade > 0 and e.source != "catalogue"]
+    used = [e for e in examples if e.grade > 0 and e.source != CATALOGUE]
     if graded := next((e.source for e in used if e.source in _AGGREGATED), ""):
         raise TrainingError(
             f"Examples from {graded} are put together over users, so one user changes those of others and no ε would be true. "

@@ -10,10 +10,8 @@ processes may share a step. Imports torch only when called. Knows nothing of sna
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from engine.errors import EncoderError, TrainingError
 from engine.train.encoder import known_by
 from engine.train.examples import ExampleSet
 from engine.train.groups import Group, make_lists
-from engine.train.steps import Pace, Progress, take_steps
+from engine.train.steps import Pace, Progress, run_figures, run_identity, take_steps
 from engine.train.world import World
 
 __all__ = ["RerankerRecipe", "TrainedReranker", "train_reranker"]
@@ -41,7 +39,6 @@ class RerankerRecipe(Pace):
 
     epochs: float = 2.0
     batch_size: int = 16
-    learning_rate: float = 5e-5
     candidates: int = 8
     mined: int = 2
     max_tokens: int = 64
@@ -101,7 +98,7 @@ def train_reranker(
     model, tokenizer = _cross_encoder(source, encoder, recipe.layers)
     model.to(device)
     del encoder
-    identity = _identity(source.fingerprint, examples, recipe)
+    identity = run_identity("reranker", source.fingerprint, examples.fingerprint, recipe)
 
     def backward(batch: Sequence[Group]) -> float:
         whole = 0.0
@@ -118,23 +115,9 @@ def train_reranker(
         return whole
 
     taken = take_steps(model, backward, lists, recipe, work, identity, world=world, note=note, advance=advance)
-    figures = {
-        "model": source.name,
-        "model_fingerprint": source.fingerprint,
-        "examples_fingerprint": examples.fingerprint,
-        "recipe": {**asdict(recipe), "steps": len(taken.losses), "minutes": 0.0},
-        "lists": len(lists),
-        "pairs": sum(len(group.rated) for group in lists),
-        "examples_per_second": taken.rate,
-        "devices": world.size,
-        "languages": list(source.languages),
-    }
+    pairs = sum(len(group.rated) for group in lists)
+    figures = {**run_figures(source, examples.fingerprint, recipe, taken, world), "lists": len(lists), "pairs": pairs}
     return TrainedReranker(model, tokenizer, recipe.max_tokens, taken.losses, figures)
-
-
-def _identity(model: str, examples: ExampleSet, recipe: RerankerRecipe) -> str:
-    told = {**asdict(recipe), "checkpoint_every": 0, "minutes": 0}
-    return hashlib.sha256(json.dumps(["reranker", model, examples.fingerprint, told], sort_keys=True).encode()).hexdigest()
 
 
 def _cross_encoder(source: SourceModel, encoder: Any, layers: int) -> tuple[Any, Any]:

@@ -1,32 +1,37 @@
 """The steps of a training run: how many, in which order, at which rate, and how one that was killed goes on.
 
-In: a model, the groups it learns from, and a function that adds the gradient of some of them. Out: the model trained, and
-:class:`Taken`. Knows nothing of what is learned.
+In: a model, the groups it learns from, and a function that adds the gradient of some of them. Out: the model trained,
+:class:`Taken`, and what a card says of any run. Knows nothing of what is learned.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.encoder.source import SourceModel
 from engine.errors import TrainingError
 from engine.train.checkpoint import load_checkpoint, save_checkpoint
 from engine.train.groups import Group
 from engine.train.world import World
 
-__all__ = ["Pace", "Progress", "Step", "Taken", "take_steps"]
+__all__ = ["Pace", "Progress", "Step", "Taken", "run_figures", "run_identity", "take_steps"]
 
 _WARMUP = 0.1
 _DECAY = 0.01
 _CLIP = 1.0
 _PROBED_STEPS = 3
 _CHECKPOINT = "checkpoint"
+_CHANGE_NO_STEP = ("memory_mb", "checkpoint_every", "minutes")
+"""Settings that may be others when a killed run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Pace:
     steps: int = 0
     minutes: float = 0.0
     batch_size: int = 64
-    learning_rate: float = 3e-5
+    learning_rate: float = 5e-5
     checkpoint_every: int = 200
     seed: int = 0
 
@@ -74,6 +79,26 @@ class Taken:
 Progress = Callable[[Step], None]
 Backward = Callable[[Sequence[Group]], float]
 """Adds the gradient of a loss over some groups to the weights and returns the loss."""
+
+
+def run_identity(kind: str, model: str, examples: str, pace: Pace) -> str:
+    """Return what tells a run from another: ``kind`` of model, fingerprints of where it begins and of what it learns, its pace."""
+    told = {**asdict(pace), **dict.fromkeys(_CHANGE_NO_STEP, 0)}
+    return hashlib.sha256(json.dumps([kind, model, examples, told], sort_keys=True).encode()).hexdigest()
+
+
+def run_figures(model: SourceModel, examples: str, pace: Pace, taken: Taken, world: World) -> dict[str, Any]:
+    """Return what a card says of any run; ``examples`` is their fingerprint."""
+    recipe = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(pace).items()}
+    return {
+        "model": model.name,
+        "model_fingerprint": model.fingerprint,
+        "examples_fingerprint": examples,
+        "recipe": {**recipe, "steps": len(taken.losses), "minutes": 0.0},
+        "examples_per_second": taken.rate,
+        "devices": world.size,
+        "languages": list(model.languages),
+    }
 
 
 def take_steps(
