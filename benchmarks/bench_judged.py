@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.bench_judged STORE --data FOLDER`` trains on the judgements of all queries but those of one fold and
 measures on that fold, for every fold, so each query is measured by a model that has seen no query of the same words. The
-products that were rated for a query are put in order by meaning alone, by the model before and after.
+products that were rated for a query are put in order by meaning alone, by the model that comes along and by the trained one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.encoder.source import encode_original
+from engine.encoder.source import encode_original, find_source, load_original
 from engine.engine import Engine
 from engine.settings import load_settings
 from engine.text import embedding_text
@@ -28,6 +28,8 @@ from evals.encoders import Encode, EncoderScores, compare_scores, score_encoder
 from evals.evalsets import load_evalset
 from evals.examples import judged_examples
 from evals.training import UNSURE
+
+LONGEST = 8192
 
 
 def together(parts: Sequence[EncoderScores]) -> EncoderScores:
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("--data", type=Path, default=Path("examples/demo"))
     parser.add_argument("--view", default="")
+    parser.add_argument("--model", default="", help="what to begin with: a model trained on the catalogue, say")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--epochs", type=float, default=3.0)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
@@ -56,15 +59,16 @@ def main() -> None:
     found = list(judged_examples(evalset.queries, evalset.view(options.view).qrels, products, Counter()))
     texts = {e.product: embedding_text(products[e.product]) for e in found}
     recipe = Recipe(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed)
+    usual = load_original(find_source(""), max_tokens=LONGEST)
     before: list[EncoderScores] = []
     after: list[EncoderScores] = []
     for fold in range(options.folds):
         train, test = split(found, options.folds, fold)
         with tempfile.TemporaryDirectory() as work:
-            trained = train_encoder("", ExampleSet(texts, train, [], {}), Path(work), recipe)
-        for share, scores in ((0.0, before), (UNSURE, after)):
-            mixed(trained, share)
-            scores.append(_scores(trained.model, test, texts))
+            trained = train_encoder(options.model, ExampleSet(texts, train, [], {}), Path(work), recipe)
+        mixed(trained, UNSURE)
+        before.append(_scores(usual, test, texts))
+        after.append(_scores(trained.model, test, texts))
         print(f"fold {fold}: {before[-1].values['ranking'].mean():.3f} → {after[-1].values['ranking'].mean():.3f}", file=sys.stderr)
     compared = compare_scores(together(before), together(after))
     print(json.dumps({"queries": len(together(before).queries), "compared": compared}, indent=2))

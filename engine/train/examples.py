@@ -145,7 +145,8 @@ def read_examples(folder: Path) -> ExampleSet:
         products = {row["id"]: row["text"] for row in _rows(folder / "products.jsonl")}
         train, test = ([Example(**row) for row in _rows(folder / name)] for name in _FILES[1:])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder} holds no examples that can be read ({error}). Make them with `daogou examples`.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TrainingError(f"{folder} holds no examples that can be read ({reason}). Make them with `daogou examples`.") from error
     found = ExampleSet(products, train, test, card)
     if found.fingerprint != card.get("fingerprint"):
         raise TrainingError(f"The examples in {folder} have changed since they were made. Make them again.")
