@@ -20,44 +20,42 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from engine.encoder.source import encode_original, find_source, load_original
+from engine.encoder.source import find_source, load_original
 from engine.engine import Engine
 from engine.errors import EvaluationError
-from engine.language import stem, words
-from engine.lexicon import Lexicon, find_head
+from engine.language import stem
+from engine.lexicon import Lexicon
 from engine.schema import Product, SearchRequest
 from engine.settings import load_settings
 from engine.text import embedding_text
+from engine.train.catalogue import LONGEST_VALUE, SAID, named_thing
 from engine.train.encoder import Recipe
 from engine.train.examples import Example, ExampleSet, query_key
-from evals.encoders import Encode, EncoderScores, compare_scores, score_encoder
+from evals.encoders import EncoderScores, compare_scores
 from evals.examples import click_examples, judged_examples
 from evals.shoppers import simulated_log
-from evals.training import train_and_measure
+from evals.training import score_model, train_and_measure
 from indexer.logs import read_log
 
 SHOWN = 20
 MAX_TOKENS = 256
 CANDIDATES = 100
 LEAST_CANDIDATES = 5
-QUALITIES = ("color", "material", "size", "style", "pattern", "season", "gender", "type", "product_type")
 
 
 def thing_of(product: Product, lexicon: Lexicon) -> tuple[str, str]:
     """Return the thing that a title names, as it is written there and as stems; nothing where it names none."""
-    found = words(product.title)
-    head = find_head(found, lexicon.find(product.title, found))
-    if head.thing is None or not head.known:
+    named = named_thing(product.title, lexicon)
+    if not named:
         return "", ""
-    named = found[head.thing[0] : head.thing[1]]
     written = " ".join(product.title[named[0].start : named[-1].end].split()).lower()
     return written, " ".join(word.text if word.han else stem(word.text) for word in named)
 
 
 def qualities_of(product: Product) -> list[str]:
     """Return the qualities a product states, in lower case."""
-    values = (v for name in QUALITIES for v in product.attributes.get(name, ()) if isinstance(v, str) and 1 < len(v) <= 24)
-    return sorted({v.casefold() for v in values})
+    values = (v for name in SAID for v in product.attributes.get(name, ()) if isinstance(v, str))
+    return sorted({v.casefold() for v in values if 1 < len(v) <= LONGEST_VALUE})
 
 
 def make_wishes(engine: Engine, lexicon: Lexicon, n: int, seed: int) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
@@ -124,8 +122,7 @@ def in_true_order(examples: Iterable[Example], truth: Mapping[str, Mapping[str, 
 def scores_of(model: str, test: Sequence[Example], examples: ExampleSet) -> EncoderScores:
     """Return how well a model puts the rated products of each query in order."""
     loaded = load_original(find_source(model), max_tokens=MAX_TOKENS)
-    encode: Encode = lambda texts: encode_original(loaded, "", list(texts))  # noqa: E731
-    return score_encoder(encode, encode, test, {e.product: examples.texts[e.product] for e in test})
+    return score_model(loaded, test, {e.product: examples.texts[e.product] for e in test})
 
 
 def in_order(before: EncoderScores, after: EncoderScores) -> dict[str, object]:

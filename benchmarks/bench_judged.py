@@ -14,20 +14,19 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from engine.encoder.source import encode_original, find_source, load_original
+from engine.encoder.source import find_source, load_original
 from engine.engine import Engine
 from engine.settings import load_settings
 from engine.text import embedding_text
 from engine.train.encoder import Recipe, mixed, train_encoder
-from engine.train.examples import Example, ExampleSet, split
-from evals.encoders import Encode, EncoderScores, compare_scores, score_encoder
+from engine.train.examples import ExampleSet, split
+from evals.encoders import EncoderScores, compare_scores
 from evals.evalsets import load_evalset
 from evals.examples import judged_examples
-from evals.training import UNSURE
+from evals.training import UNSURE, score_model
 
 LONGEST = 8192
 
@@ -67,16 +66,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             trained = train_encoder(options.model, ExampleSet(texts, train, [], {}), Path(work), recipe)
         mixed(trained, UNSURE)
-        before.append(_scores(usual, test, texts))
-        after.append(_scores(trained.model, test, texts))
+        rated = {e.product: texts[e.product] for e in test}
+        before.append(score_model(usual, test, rated))
+        after.append(score_model(trained.model, test, rated))
         print(f"fold {fold}: {before[-1].values['ranking'].mean():.3f} → {after[-1].values['ranking'].mean():.3f}", file=sys.stderr)
     compared = compare_scores(together(before), together(after))
     print(json.dumps({"queries": len(together(before).queries), "compared": compared}, indent=2))
-
-
-def _scores(model: Any, test: Sequence[Example], texts: dict[str, str]) -> EncoderScores:
-    encode: Encode = lambda given: encode_original(model, "", list(given))  # noqa: E731
-    return score_encoder(encode, encode, test, {e.product: texts[e.product] for e in test})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ __all__ = [
     "hardware",
     "put_in_place",
     "refuse_users",
+    "score_model",
     "thinned",
     "train_and_measure",
     "train_privately",
@@ -90,11 +91,11 @@ def train_and_measure(
         chosen = 1.0 if all(e.source == CATALOGUE for e in learned) else UNSURE
     mixed(trained, 0.0)
     test: list[dict[str, Any]] = []
-    before = _scores(trained.model, examples.test, examples) if examples.test else None
+    before = score_model(trained.model, examples.test, examples.texts) if examples.test else None
     mixed(trained, chosen)
     if before is not None:
         note("Measuring on queries kept back")
-        test = compare_scores(before, _scores(trained.model, examples.test, examples))
+        test = compare_scores(before, score_model(trained.model, examples.test, examples.texts))
     card = {
         **trained.figures,
         "share": chosen,
@@ -134,11 +135,11 @@ def train_privately(
     started = time.monotonic()
     source = find_source(model)
     loaded = load_original(source, max_tokens=_LONGEST, device=place)
-    before = _scores(loaded, examples.test, examples) if examples.test else None
+    before = score_model(loaded, examples.test, examples.texts) if examples.test else None
     note("Working out the noise")
     account = train_private(loaded, examples.train, examples.texts, privacy, advance=advance)
     loaded.eval()
-    test = compare_scores(before, _scores(loaded, examples.test, examples)) if before is not None else []
+    test = compare_scores(before, score_model(loaded, examples.test, examples.texts)) if before is not None else []
     card = {
         "model": source.name,
         "model_fingerprint": source.fingerprint,
@@ -199,16 +200,18 @@ def _best_share(trained: Trained, valid: Sequence[Example], examples: ExampleSet
     tried: dict[str, float] = {}
     for share in SHARES:
         mixed(trained, share)
-        scores = _scores(trained.model, valid, examples)
+        scores = score_model(trained.model, valid, examples.texts)
         tried[f"{share:g}"] = round(float(np.mean([values.mean() for values in scores.values.values()])), 4)
     return max(SHARES, key=lambda share: (tried[f"{share:g}"], share)), tried
 
 
-def _scores(model: Any, examples: Sequence[Example], everything: ExampleSet) -> EncoderScores:
-    def encode(name: str) -> Callable[[Sequence[str]], Any]:
-        return lambda texts: encode_original(model, str(model.prompts.get(name) or ""), texts, 64)
+def score_model(model: Any, examples: Sequence[Example], texts: Mapping[str, str]) -> EncoderScores:
+    """Score a loaded ``SentenceTransformer`` on ``examples`` with the texts of their products and of others to look among."""
 
-    return score_encoder(encode("query"), encode("document"), examples, everything.texts)
+    def encode(name: str) -> Callable[[Sequence[str]], Any]:
+        return lambda given: encode_original(model, str(model.prompts.get(name) or ""), given, 64)
+
+    return score_encoder(encode("query"), encode("document"), examples, texts)
 
 
 def thinned(losses: Sequence[float]) -> list[float]:

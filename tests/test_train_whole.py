@@ -99,16 +99,16 @@ def test_the_share_kept_is_the_best_on_queries_not_trained_on(tiny: str, tmp_pat
     assert module.usual_epochs([*many, *100 * made]) == 1.0
     assert module.divided([*made, *many]) == ([e for e in [*made, *many] if e.query not in {v.query for v in valid}], valid)
     best = iter([0.5, 0.9, 0.7, 0.7])  # shares 1, 0.75, 0.5 and 0.25
-    real = module._scores
+    real = module.score_model
 
-    def scores(model, examples, everything):
-        found = real(model, examples, everything)
+    def scores(model, examples, texts):
+        found = real(model, examples, texts)
         if examples == valid:
             level = next(best)
             return type(found)(found.queries, found.kinds, {task: np.full(len(found.queries), level) for task in found.values})
         return found
 
-    monkeypatch.setattr(module, "_scores", scores)
+    monkeypatch.setattr(module, "score_model", scores)
     card = train_and_measure(tiny, ExampleSet(TEXTS, many, []), tmp_path / "m", Recipe(steps=2, batch_size=4, max_tokens=32))
     assert card["share"] == 0.75
     assert card["shares_tried"] == {"1": 0.5, "0.75": 0.9, "0.5": 0.7, "0.25": 0.7}

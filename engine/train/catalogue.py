@@ -16,11 +16,12 @@ from engine.lexicon import Lexicon, find_head, other_forms
 from engine.schema import Product
 from engine.train.examples import CATALOGUE, Example
 
-__all__ = ["KINDS", "catalogue_examples"]
+__all__ = ["KINDS", "LONGEST_VALUE", "SAID", "catalogue_examples", "named_thing"]
 
 _MOST_WORDS = 4
-_LONGEST_VALUE = 24
-_SAID = ("color", "material", "size", "style", "pattern", "season", "gender", "type", "product_type")
+LONGEST_VALUE = 24
+SAID = ("color", "material", "size", "style", "pattern", "season", "gender", "type", "product_type")
+"""Attributes whose values people ask for, where they are short enough."""
 _SHORTEST_CODE = 4
 
 
@@ -40,14 +41,17 @@ def catalogue_examples(products: Iterable[Product], lexicon: Lexicon, each: int 
 
 def _thing(product: Product, lexicon: Lexicon, chance: random.Random) -> str:
     """Return what a product is: its category, or the thing its title names."""
-    if product.category and (len(product.category[-1]) <= 2 * _LONGEST_VALUE):
+    if product.category and (len(product.category[-1]) <= 2 * LONGEST_VALUE):
         return product.category[-1]
-    found = words(product.title)
-    head = find_head(found, lexicon.find(product.title, found))
-    if head.thing is None or not head.known:
-        return ""
-    first, last = head.thing
-    return product.title[found[first].start : found[last - 1].end]
+    named = named_thing(product.title, lexicon)
+    return product.title[named[0].start : named[-1].end] if named else ""
+
+
+def named_thing(title: str, lexicon: Lexicon) -> Sequence[Word]:
+    """Return the words of a title that name the thing, none where the lexicon knows none of its things."""
+    found = words(title)
+    head = find_head(found, lexicon.find(title, found))
+    return found[head.thing[0] : head.thing[1]] if head.thing and head.known else ()
 
 
 def _brand_thing(product: Product, lexicon: Lexicon, chance: random.Random) -> str:
@@ -57,8 +61,8 @@ def _brand_thing(product: Product, lexicon: Lexicon, chance: random.Random) -> s
 
 def _quality_thing(product: Product, lexicon: Lexicon, chance: random.Random) -> str:
     thing = _thing(product, lexicon, chance)
-    given = [str(v) for name in _SAID for v in product.attributes.get(name, ()) if isinstance(v, str)]
-    short = [v for v in given if 1 < len(v) <= _LONGEST_VALUE and v.casefold() not in thing.casefold()]
+    given = [str(v) for name in SAID for v in product.attributes.get(name, ()) if isinstance(v, str)]
+    short = [v for v in given if 1 < len(v) <= LONGEST_VALUE and v.casefold() not in thing.casefold()]
     if not thing or not short:
         return ""
     return " ".join([*chance.sample(short, min(len(short), chance.choice((1, 1, 2)))), thing])
