@@ -18,6 +18,7 @@ from api.metrics import Metrics, ObserveMiddleware
 from api.problems import install_problems
 from api.reload import Engines
 from api.routes.explain import explain_routes
+from api.routes.guide import guide_routes
 from api.routes.health import health_routes
 from api.routes.page import page_routes, static_files
 from api.routes.product import product_routes
@@ -80,6 +81,7 @@ def create_app(
         similar_routes(engines),
         product_routes(engines),
         explain_routes(engines, metrics),
+        guide_routes(engines, keeps=settings.workers == 1),
         health_routes(engines, metrics),
         page_routes(),
     ):
@@ -98,7 +100,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["content-type"],
             expose_headers=["retry-after"],
         )

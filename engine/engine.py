@@ -22,6 +22,7 @@ from engine.encoder.card import Source, read_card
 from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.facets import count_facets
+from engine.guide import Comparison, Guide, GuideReply, GuideRequest, compare_products
 from engine.index.documents import Documents
 from engine.index.prefix import PrefixIndex
 from engine.index.snapshot import Snapshot, open_snapshot
@@ -30,6 +31,7 @@ from engine.language import is_stop
 from engine.match import MatchSet
 from engine.outcome import outcome
 from engine.pipeline import BY_RELEVANCE, FirstHits, Pipeline, Plan, Vectors
+from engine.query import ParsedQuery
 from engine.rank import Ranking, sort_rows
 from engine.reranker import Reranker
 from engine.schema import (
@@ -231,14 +233,45 @@ class Engine:
             NotFoundError: an id is not in this snapshot; raised at once, before anything is written.
         """
         rows = self._documents.rows_of(request.ids)
-        query = self._pipeline.understood(request.q)
-        need = Need(
-            text=request.q,
-            language=request.language or query.language or "en",
+        return self._explainer.explain(
+            self.need(request.q, request.language), [self._documents.product(row) for row in rows]
+        )
+
+    def guide(self, request: GuideRequest) -> GuideReply:
+        """Answer one turn of a conversation.
+
+        Raises:
+            FilterError: a choice's filter cannot be read.
+        """
+        return Guide(self).answer(request)
+
+    def compare(self, request: ExplainRequest) -> Comparison:
+        """Return what differs between products, and what speaks for each where ``q`` is wanted.
+
+        Raises:
+            NotFoundError: an id is not in this snapshot.
+        """
+        products = [self._documents.product(row) for row in self._documents.rows_of(list(dict.fromkeys(request.ids)))]
+        return compare_products(self.need(request.q, request.language), products, self.snapshot_id)
+
+    def parsed(self, q: str) -> ParsedQuery:
+        """Return a query taken apart."""
+        return self._pipeline.understood(q)
+
+    def known_products(self, ids: Sequence[str]) -> list[Product]:
+        """Return those of these products that this snapshot has, in this order."""
+        rows = (self._documents.row_of(i) for i in ids)
+        return [self._documents.product(row) for row in rows if row is not None]
+
+    def need(self, q: str, language: str = "") -> Need:
+        """Return what a shopper's words ask for; ``language`` is that of the answer, empty follows the words."""
+        query = self.parsed(q)
+        return Need(
+            text=q,
+            language=language or query.language or "en",
             terms=tuple(query.text[w.start : w.end] for w in query.words if not is_stop(w)),
             understood=query.understood,
         )
-        return self._explainer.explain(need, [self._documents.product(row) for row in rows])
 
     def document(self, product_id: str) -> dict[str, Any]:
         """Return one product as JSON values.

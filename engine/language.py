@@ -34,6 +34,7 @@ __all__ = [
     "normalize_code",
     "replaced",
     "stem",
+    "stem_of",
     "terms",
     "words",
 ]
@@ -174,6 +175,11 @@ def stem(word: str) -> str:
     if not hasattr(_STEMMERS, "english"):
         _STEMMERS.english = Stemmer.Stemmer("english")
     return str(_STEMMERS.english.stemWord(word))
+
+
+def stem_of(word: Word) -> str:
+    """Return what the forms of a word share: the stem of an English word, a Chinese word as it is."""
+    return word.text if word.han else stem(word.text)
 
 
 @lru_cache(maxsize=131_072)

@@ -342,3 +342,4 @@ class Claim(_Wire):
     text: str
     citations: list[Citation]
     generator: str
+    snapshot: str = Field("", description="What the cited fields were read from.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ __all__ = [
     "thinned",
     "train_and_measure",
     "train_privately",
-    "usual_epochs",
+    "worth_learning",
 ]
 
 SHARES = (1.0, 0.75, 0.5, 0.25)
@@ -155,13 +156,13 @@ def train_privately(
     return card
 
 
-def usual_epochs(examples: Sequence[Example]) -> float:
-    """Return how many passes over the examples do well: one, but of queries that a catalogue alone gave no more than over ten
-    thousand. What is learned of these first helps whole searches, and what is learned later takes it away again (evals/LOG.md)."""
-    answered = [e for e in examples if e.grade > 0]
-    if any(e.source != CATALOGUE for e in answered):
-        return 1.0
-    return min(1.0, _MADE / max(1, len(answered)))
+def worth_learning(examples: ExampleSet, seed: int = 0) -> ExampleSet:
+    """Return what one pass does well over: everything, but of queries that a catalogue alone gave ten thousand, drawn by chance.
+    What is learned of these first helps whole searches, and what is learned later takes it away again (evals/LOG.md)."""
+    answered = [e for e in examples.train if e.grade > 0]
+    if len(answered) <= _MADE or any(e.source != CATALOGUE for e in answered):
+        return examples
+    return replace(examples, train=random.Random(seed).sample(examples.train, _MADE))
 
 
 def refuse_users(examples: ExampleSet) -> None:

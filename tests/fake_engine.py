@@ -16,6 +16,7 @@ from typing import ClassVar
 from api.reload import Engines
 from engine.errors import FilterError, NotFoundError, SnapshotError
 from engine.explain import Done
+from engine.guide import Comparison, GuideReply, GuideRequest, Piece
 from engine.schema import (
     Answer,
     Applied,
@@ -127,6 +128,22 @@ class FakeEngine:
     def similar(self, product_id: str, k: int = 10) -> SimilarResponse:
         self.document(product_id)
         return SimilarResponse(id=product_id, snapshot=self.snapshot_id, hits=self._hits(k))
+
+    def guide(self, request: GuideRequest) -> GuideReply:
+        self._enter()
+        try:
+            if request.choice and "?" in request.choice.filter:
+                raise FilterError("`?` is no operator.", request.choice.filter.index("?"))
+            pieces = [*request.state.pieces, *([Piece(kind="word", text=request.text[:120])] if request.text else [])][-24:]
+            state = request.state.model_copy(update={"pieces": pieces, "turns": min(request.state.turns + 1, 10_000)})
+            return GuideReply(say=[request.text], state=state, hits=self._hits(2), found=2, snapshot=self.snapshot_id)
+        finally:
+            self._leave()
+
+    def compare(self, request: ExplainRequest) -> Comparison:
+        for product_id in request.ids:
+            self.document(product_id)
+        return Comparison(rows=[], verdicts=[])
 
     def explain(self, request: ExplainRequest) -> Iterator[Claim | Done]:
         for product_id in request.ids:

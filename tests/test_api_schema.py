@@ -17,6 +17,7 @@ from fake_engine import FakeStore
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 OPERATIONS = [
+    "DELETE /v1/guide/{session}",
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
@@ -24,7 +25,9 @@ OPERATIONS = [
     "GET /v1/search",
     "GET /v1/similar/{product_id}",
     "GET /v1/suggest",
+    "POST /v1/compare",
     "POST /v1/explain",
+    "POST /v1/guide",
     "POST /v1/search",
 ]
 
@@ -58,7 +61,7 @@ def test_answers_are_as_documented(operations, label):
     assert statuses
 
 
-@pytest.mark.parametrize("label", ["GET /v1/search", "GET /v1/suggest", "POST /v1/search", "POST /v1/explain"])
+@pytest.mark.parametrize("label", ["GET /v1/search", "GET /v1/suggest", "POST /v1/search", "POST /v1/explain", "POST /v1/guide"])
 def test_wrong_requests_are_refused_as_documented(operations, label):
     statuses = set()
 

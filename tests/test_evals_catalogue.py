@@ -8,7 +8,7 @@ import pytest
 
 from engine.engine import Engine
 from engine.errors import EvaluationError
-from engine.language import stem, words
+from engine.language import stem_of, words
 from engine.schema import Product
 from engine.settings import load_settings
 from evals.catalogue import catalogue_set, read_set, write_set
@@ -25,7 +25,7 @@ PRODUCTS = [
 
 
 def said(title: str) -> set[str]:
-    return {w.text if w.han else stem(w.text) for w in words(title)}
+    return {stem_of(w) for w in words(title)}
 
 
 def test_answers_are_every_product_whose_title_has_the_words() -> None:

@@ -30,7 +30,7 @@ def test_every_template_draft_passes_the_check_and_every_product_gets_one(need, 
 
 
 def test_it_says_what_answers_the_need_and_cites_it():
-    claims, done = explain(make_generator(Settings()), NEED_EN, [JACKET])
+    claims, done = explain(make_generator(Settings(generator="template")), NEED_EN, [JACKET])
     first = claims[0]
     assert "waterproof hiking jacket" in first.text
     assert "420 g" in first.text

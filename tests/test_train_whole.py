@@ -94,9 +94,11 @@ def test_the_share_kept_is_the_best_on_queries_not_trained_on(tiny: str, tmp_pat
     # queries made of the catalogue choose nothing, and none of them tells what is to be found out
     made = [Example(e.query, e.product, 1.0, "catalogue") for e in many]
     assert module.divided(made) == (made, [])
-    assert module.usual_epochs(made) == module.usual_epochs(many) == 1.0
-    assert module.usual_epochs(100 * made) * len(100 * made) == pytest.approx(10_000)
-    assert module.usual_epochs([*many, *100 * made]) == 1.0
+    assert module.worth_learning(ExampleSet(train=made)).train == made
+    drawn = module.worth_learning(ExampleSet(train=400 * made), 7).train
+    assert len(drawn) == 10_000
+    assert drawn == module.worth_learning(ExampleSet(train=400 * made), 7).train != drawn[::-1]
+    assert module.worth_learning(ExampleSet(train=[*many, *400 * made])).train == [*many, *400 * made]
     assert module.divided([*made, *many]) == ([e for e in [*made, *many] if e.query not in {v.query for v in valid}], valid)
     best = iter([0.5, 0.9, 0.7, 0.7])  # shares 1, 0.75, 0.5 and 0.25
     real = module.score_model

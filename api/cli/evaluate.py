@@ -19,6 +19,7 @@ from engine.settings import load_settings
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.explain import Generator
     from evals.robustness import RobustnessReport
 
 __all__ = ["register"]
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(
+    what: Annotated[str, typer.Argument(help="relevance or explanations.")] = "relevance",
     data: _Data = Path("examples/demo"),
     store: _Store = None,
     run: Annotated[Path | None, typer.Option(help="Score this TREC run instead of the current snapshot.")] = None,
@@ -52,9 +54,17 @@ def _eval(
     ranking: Annotated[
         bool, typer.Option(help="Only put the judged products of each query in order, in the main view or the one chosen.")
     ] = False,
+    explanations: Annotated[int, typer.Option(help="Products explained by honest generators.", min=1)] = 600,
+    corrupted: Annotated[int, typer.Option(help="Products that corrupted generators lie about.", min=0)] = 400,
     as_json: _Json = False,
 ) -> None:
-    """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals."""
+    """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals. Or explanations: what is kept, cited and
+    said, and whether anything made false on purpose gets through."""
+    if what == "explanations":
+        _explanations(data, queries, store, explanations, corrupted, as_json)
+        return
+    if what != "relevance":
+        raise EvaluationError(f"There is nothing called {what!r} to measure. Known: relevance, explanations.")
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
     from evals.run import make_pool_run, make_run, read_run
@@ -87,6 +97,24 @@ def _eval(
         render(report, Console(highlight=False))
         if slices:
             render_slices(kinds, Console(highlight=False))
+
+
+def _explanations(
+    data: Path, queries: Path | None, store: Path | None, explanations: int, corrupted: int, as_json: bool
+) -> None:
+    """Score the shop's generator and the template over the queries of an evaluation set."""
+    from engine.explain import make_generator
+    from engine.explain.template import TemplateGenerator
+    from evals.evalsets import load_evalset
+    from evals.explaining import cases, render, score_explaining
+
+    engine = _open(store)
+    generators: list[Generator] = [TemplateGenerator()]
+    if engine.settings.generator != TemplateGenerator.name:
+        generators.append(make_generator(engine.settings))
+    asked = list(load_evalset(data, queries).queries.values())
+    report = score_explaining(list(cases(engine, asked)), generators, explanations, corrupted)
+    _print(report.to_dict(), as_json, lambda: render(report, Console(highlight=False)))
 
 
 def _run(

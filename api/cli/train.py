@@ -177,7 +177,7 @@ def _encoder(
     minutes: Annotated[float, typer.Option(help="Time for the steps; 0 takes what the epochs need.", min=0)] = 0.0,
     epochs: Annotated[
         float | None,
-        typer.Option(help="Passes over the examples; by default one, of a catalogue alone over ten thousand of them.", min=0.001),
+        typer.Option(help="Passes; by default one, over ten thousand examples where a catalogue alone gave them.", min=0.001),
     ] = None,
     steps: Annotated[int, typer.Option(help="Steps instead of epochs; 0 is none.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Queries in a step.", min=2)] = 64,
@@ -207,7 +207,7 @@ def _encoder(
     from engine.train.encoder import Recipe
     from engine.train.examples import read_examples
     from engine.train.private import Privacy
-    from evals.training import train_and_measure, train_privately, usual_epochs
+    from evals.training import train_and_measure, train_privately, worth_learning
 
     if dp_epsilon:
         with _Watch("Training privately") as watch:
@@ -218,8 +218,10 @@ def _encoder(
         _show(card, out, as_json)
         return
     found = read_examples(examples)
+    if epochs is None and not steps:
+        found = worth_learning(found, seed)
     recipe = Recipe(
-        epochs=epochs or usual_epochs(found.train),
+        epochs=epochs or 1.0,
         steps=steps,
         minutes=minutes,
         batch_size=batch_size,
@@ -298,6 +300,46 @@ def _reranker(
         return
     typer.echo(f"{out}: the first {card.depth} hits, weight {card.weight:g}, {card.precision}. {card.verdict}")
     typer.echo(f"It pays. Set DAOGOU_RERANKER={out} to use it." if card.pays else "It does not pay, and will not be served.")
+
+
+@_train.command("explainer")
+def _explainer(
+    out: Annotated[Path, typer.Option(help="Folder for the voice; the setting `generator_model` takes it.")],
+    store: Annotated[list[Path] | None, typer.Option(help="Store whose catalogue to write about; may be given often.")] = None,
+    seeds: Annotated[Path | None, typer.Option(help="Folder with en.tsv and zh.tsv: department, need and explanation.")] = None,
+    lessons: Annotated[int, typer.Option(help="Explanations grown from the seeds.", min=100)] = 40_000,
+    products: Annotated[int, typer.Option(help="Products of each catalogue to write about, drawn by chance.", min=10)] = 1000,
+    epochs: Annotated[float, typer.Option(help="Passes over them.", min=0.01)] = 4.0,
+    seed: _Seed = 0,
+    as_json: _Json = False,
+) -> None:
+    """Train the small model that writes explanations, in the words of a seed corpus and about the shop's catalogue."""
+    from engine.engine import Engine
+    from engine.explain.wording import OWN_VOICE, load_wording
+    from engine.lexicon import Lexicon
+    from engine.train.explainer import WriterRecipe, drawn, grow, queries_of, train_writer
+
+    settings = load_settings()
+    found = []
+    for path in store or [Path(settings.store)]:
+        found += drawn(list(Engine.open(load_settings(store=path, generator="template")).products()), products, seed)
+    folder = seeds or OWN_VOICE
+    wording = load_wording(folder)
+    recipe = WriterRecipe(lessons=lessons, epochs=epochs, seed=seed)
+    with _Watch("Growing the corpus") as watch:
+        asked = queries_of(found, Lexicon.own(*settings.lexicons), seed)
+        grown = []
+        for lesson in grow(wording, found, asked, lessons, seed):
+            grown.append(lesson)
+            watch.advance(len(grown), lessons, f"{len(grown):,} explanations")
+    with _Watch("Training") as watch:
+        card = train_writer(wording, folder, grown, out, recipe, note=watch.note, advance=watch.step)
+    if as_json:
+        typer.echo(json.dumps(card, ensure_ascii=False))
+        return
+    size = f"{card['parameters'] / 1e6:.1f} million parameters, {sum(card['seeds'].values())} seeds"
+    typer.echo(f"{out}: {size}, loss {card['loss']:.3f} learned and {card['held_back_loss']:.3f} on explanations kept back.")
+    typer.echo(f"Set DAOGOU_GENERATOR_MODEL={out} to use it.")
 
 
 def _show(card: dict[str, Any], out: Path, as_json: bool) -> None:

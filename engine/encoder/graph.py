@@ -13,7 +13,7 @@ from typing import Any
 from engine.encoder.unpadded import attention, unpadded
 from engine.errors import EncoderError
 
-__all__ = ["export_module", "write_graph", "write_tokenizer"]
+__all__ = ["export_module", "trace", "write_graph", "write_tokenizer"]
 
 _OPSET = 17
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -82,9 +82,17 @@ def export_module(whole: Any, inputs: dict[str, Any], path: Path, output: str = 
     Raises:
         EncoderError: torch cannot trace it.
     """
+    trace(whole, inputs, path, output, {name: {0: "batch", 1: "length"} for name in inputs} | {output: {0: "batch"}})
+
+
+def trace(whole: Any, inputs: dict[str, Any], path: Path, output: str, axes: dict[str, dict[int, str]]) -> None:
+    """Export a torch module of named tensors; ``axes`` names those of their axes that may have another length.
+
+    Raises:
+        EncoderError: torch cannot trace it.
+    """
     import torch
 
-    axes = {name: {0: "batch", 1: "length"} for name in inputs} | {output: {0: "batch"}}
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every Python branch; the parity check judges

@@ -31,6 +31,7 @@ _WAS = re.compile(
     r"(?:\b(?:was|originally|regular(?:ly)?|down from|reduced from|list price|before)|原价|吊牌价?|由)\W*$",
     re.IGNORECASE,
 )
+_OF = re.compile(r"[\s:：]*(?:(?:is|at|of|about|是|为|有|约)[\s:：]*)?")
 _BREAK = re.compile(r"\b(?:and|plus|or|with|in|on|for|of|at|to|by|from|is|are)\b|[,&+/和及与或]", re.IGNORECASE)
 _HARD_BREAK = re.compile(r"\b(?:and|plus|or|with)\b|[,&+/和及与或]", re.IGNORECASE)
 _FILLER = re.compile(r"(?:可用|可以|达到|可达|使用|可|能|为|达|有|是|约)+$")
@@ -95,6 +96,8 @@ def check_money(number: Number, clause: Clause, product: Product, limits: Iterab
     if price is None or currency != price.currency:
         raise Refused("currency" if price else "price")
     before, after = clause.text[: number.start], clause.text[number.end :]
+    if any(role.end <= number.start and _OF.fullmatch(clause.text, role.end, number.start) for role in clause.roles):
+        raise Refused("price")  # nothing weighs five dollars
     name = "sale_price" if product.sale_price else "price"
     if number.kind == "range":
         ends = {(limit.op[0], limit.value) for limit in limits if limit.met_by(price)}
@@ -260,7 +263,9 @@ def check_number(index: int, number: Number, clause: Clause, facts: list[Fact], 
                 continue
             out.cite(fact.field, fact.shown)
             spans = out.spans.setdefault(index, [])
-            spans.extend((r.start, r.end) for r in _roles_of(clause, number))
+            denied = number.start >= clause.negative_from
+            roles = _roles_of(clause, number)
+            spans.extend((r.start, r.end) for r in roles if (r.start >= clause.negative_from) == denied)
             if number.unit in ("", "%"):
                 spans.append((number.end, number.end + 1))
             return

@@ -14,9 +14,9 @@ from engine.explain.evidence import Limit
 from engine.explain.facts import shown_money, shown_value
 from engine.explain.vocabulary import NEGATIONS, RANKING
 from engine.numerals import fold
-from engine.schema import Product, Quantity
+from engine.schema import Citation, Product, Quantity
 
-__all__ = ["check_brands", "check_offers", "check_ranks", "offer_spans"]
+__all__ = ["check_brands", "check_offers", "check_ranks", "offer_spans", "ranked"]
 
 _SCOPE = r"(?:of|among|in) (?:these(?: \d+)?|the (?:\d+|list|results|group)(?: shown)?|this list|them)|here"
 _EN_RANK = re.compile(
@@ -69,19 +69,20 @@ def _amounts(products: Sequence[Product], by_price: bool) -> list[float | None]:
     return [m.major if m and single else None for m in prices]
 
 
-def _verify(what: str, product: Product, others: Sequence[Product], out: Supported) -> None:
+def ranked(what: str, product: Product, others: Sequence[Product]) -> Citation | None:
+    """Return the field that makes a product the ``low`` or ``high`` one by price, or the ``light`` or ``heavy`` one by weight,
+    among others; ``None`` where it is not, or where that cannot be computed from all their records."""
     by_price = what in ("low", "high")
     mine, *rest = _amounts([product, *others], by_price)
     known = [r for r in rest if r is not None]
     if mine is None or not rest or len(known) < len(rest):
-        raise Refused("comparison")
+        return None
     if not (all(mine < r for r in known) if what in ("low", "light") else all(mine > r for r in known)):
-        raise Refused("comparison")
+        return None
     price = product.current_price
     if by_price and price is not None:
-        out.cite("sale_price" if product.sale_price else "price", shown_money(price))
-    else:
-        out.cite("weight", shown_value("weight", product.attributes["weight"][0], "en"))
+        return Citation(field="sale_price" if product.sale_price else "price", value=shown_money(price))
+    return Citation(field="weight", value=shown_value("weight", product.attributes["weight"][0], "en"))
 
 
 def check_ranks(text: str, product: Product, others: Sequence[Product], out: Supported) -> str:
@@ -96,7 +97,10 @@ def check_ranks(text: str, product: Product, others: Sequence[Product], out: Sup
             count = re.search(r"\d+", match.group())
             if NEGATIONS.search(text[: match.start()]) or (count and int(count.group()) != len(others) + 1):
                 raise Refused("comparison")
-            _verify(_KEY.get(word, "low"), product, others, out)
+            cited = ranked(_KEY.get(word, "low"), product, others)
+            if cited is None:
+                raise Refused("comparison")
+            out.cite(cited.field, cited.value)
         text = pattern.sub(" ", text)
     if RANKING.search(text):
         raise Refused("superlative")

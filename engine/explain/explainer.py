@@ -1,8 +1,10 @@
-"""Turn drafts into claims: check each, drop what fails, fill in from the template, keep to the time limit.
+"""Turn drafts into claims: fill in what they refer to, check each, drop what fails, keep to the time limit.
 
 In: a need, the products in their order, a generator. Out: checked claims as they come, then one :class:`Done`. Every
-product gets at least one true claim, whatever the generator does. Its thread may outlive the explanation, waiting on
-a dead peer; nothing it still says is read. Knows nothing of how sentences are written or what they are checked for.
+product gets at least one true claim, from the template where the generator has none, whatever the generator does. A draft of
+approved wording and references holds by what its references rest on; every other goes through the ground check as it will
+be read. The generator's thread may outlive the explanation, waiting on a dead peer; nothing it still says is read. Knows
+nothing of how sentences are written or what they are checked for.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from engine.errors import GeneratorError
 from engine.explain.evidence import Evidence, Need, gather_evidence
 from engine.explain.generator import Draft, Generator
 from engine.explain.ground import PLAIN, Verdict, check
+from engine.explain.slots import Slot, fill, fill_slots
 from engine.explain.template import TemplateGenerator
+from engine.explain.wording import Wording, load_wording
 from engine.schema import Claim, Product
 
 __all__ = ["Done", "Explainer"]
@@ -27,6 +31,7 @@ __all__ = ["Done", "Explainer"]
 _MAX_CLAIMS = 4
 _MAX_DRAFTS = 200
 _QUEUE = 64
+_LONGEST = 400
 _LATE = "The generator did not finish in time."
 _LOG = logging.getLogger(__name__)
 
@@ -104,12 +109,16 @@ class Explainer:
     """Explains products with one generator. Safe to share between threads if the generator is.
 
     ``timeout_s`` bounds a whole explanation's generation, from the call to the last draft that is read.
-    ``snapshot`` names what the products were read from, in log lines.
+    ``snapshot`` names what the products were read from, in claims and in log lines. ``wording`` is what may be said without a
+    check, the one that comes with daogou where none is given.
     """
 
-    def __init__(self, generator: Generator, *, timeout_s: float, snapshot: str = "") -> None:
+    def __init__(
+        self, generator: Generator, *, timeout_s: float, snapshot: str = "", wording: Wording | None = None
+    ) -> None:
         self._generator, self._timeout_s, self._snapshot = generator, timeout_s, snapshot
         self._template = TemplateGenerator()
+        self._wording = wording or load_wording()
 
     def explain(self, need: Need, products: Sequence[Product]) -> Iterator[Claim | Done]:
         """Yield checked claims about these products, then one :class:`Done`. Raises nothing for generator trouble."""
@@ -122,14 +131,14 @@ class Explainer:
                 yield true
             yield Done(self._template.name, said, 0, 0, {}, "")
             return
-        tally = _Tally({p.id: p for p in products})
+        tally = _Tally(need, evidence, self._wording)
         pump = _Pump(self._generator, need, evidence)
         try:
             for item in pump.drafts(deadline):
                 if isinstance(item, _End):
                     tally.degraded = item.reason
-                elif (claim := tally.judge(item, need, products, self._generator.name)) is not None:
-                    yield claim
+                elif (told := tally.judge(item)) is not None:
+                    yield self._claim(*told, self._generator.name)
                 if tally.checked >= _MAX_DRAFTS:
                     tally.degraded = f"The generator wrote more than {_MAX_DRAFTS} sentences."
                     break
@@ -155,45 +164,66 @@ class Explainer:
                 verdict = check(draft.text, item.product, need, products)
                 if verdict.ok:
                     said += 1
-                    yield _claim(draft, verdict, self._template.name)
+                    yield self._claim(draft, verdict, self._template.name)
             if not said:
                 draft = Draft(item.product.id, PLAIN[need.language])
-                yield _claim(draft, check(draft.text, item.product, need, products), self._template.name)
+                yield self._claim(draft, check(draft.text, item.product, need, products), self._template.name)
+
+    def _claim(self, draft: Draft, verdict: Verdict, generator: str) -> Claim:
+        cited = list(verdict.citations)
+        return Claim(
+            product_id=draft.product_id, text=draft.text, citations=cited, generator=generator, snapshot=self._snapshot
+        )
 
 
 class _Tally:
     """What has been checked so far, and what became of it."""
 
-    def __init__(self, products: dict[str, Product]) -> None:
-        self._products = products
+    def __init__(self, need: Need, evidence: Sequence[Evidence], wording: Wording) -> None:
+        self._need, self._wording = need, wording
+        self._evidence = {item.product.id: item for item in evidence}
+        self._products = [item.product for item in evidence]
+        self._slots: dict[str, dict[str, Slot]] = {}
         self._texts: set[tuple[str, str]] = set()
         self.shown: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.checked = 0
         self.degraded = ""
 
-    def judge(self, draft: object, need: Need, products: Sequence[Product], generator: str) -> Claim | None:
-        """Return the claim a draft makes, or ``None`` and a reason counted."""
+    def judge(self, draft: object) -> tuple[Draft, Verdict] | None:
+        """Return a draft as it may be shown with what it rests on, or ``None`` and a reason counted."""
         self.checked += 1
-        reason, verdict = "", Verdict(False)
         if not isinstance(draft, Draft) or not isinstance(draft.text, str) or not isinstance(draft.product_id, str):
             self.reasons["garbage"] += 1
             return None
-        product, key = self._products.get(draft.product_id), (draft.product_id, draft.text.strip())
-        if product is None:
-            reason = "unknown_id"
-        elif key in self._texts or self.shown[draft.product_id] >= _MAX_CLAIMS:
-            reason = "repeated"
+        item = self._evidence.get(draft.product_id)
+        if item is None:
+            text, verdict = "", Verdict(False, (), "unknown_id")
         else:
-            verdict = check(key[1], product, need, products)
-            reason = verdict.reason
+            text, verdict = self._verdict(draft.text.strip(), item)
+        if verdict.ok and ((draft.product_id, text) in self._texts or self.shown[draft.product_id] >= _MAX_CLAIMS):
+            verdict = Verdict(False, (), "repeated")
         if not verdict.ok:
-            self.reasons[reason] += 1
+            self.reasons[verdict.reason] += 1
             return None
-        self._texts.add(key)
+        self._texts.add((draft.product_id, text))
         self.shown[draft.product_id] += 1
-        return _claim(Draft(*key), verdict, generator)
+        return Draft(draft.product_id, text), verdict
 
-
-def _claim(draft: Draft, verdict: Verdict, generator: str) -> Claim:
-    return Claim(product_id=draft.product_id, text=draft.text, citations=list(verdict.citations), generator=generator)
+    def _verdict(self, text: str, item: Evidence) -> tuple[str, Verdict]:
+        """Return a sentence as it would be read, and whether it holds."""
+        if item.product.id not in self._slots:
+            self._slots[item.product.id] = fill_slots(self._need, item, self._products)
+        slots = self._slots[item.product.id]
+        referenced = text if "{" in text else self._wording.referenced(text, self._need.language, slots)
+        if referenced is None:
+            return text, check(text, item.product, self._need, self._products)
+        filled = fill(referenced, slots)
+        if filled is None:
+            return text, Verdict(False, (), "reference")
+        shown, used = filled
+        if not self._wording.approved(referenced, self._need.language):
+            return shown, check(shown, item.product, self._need, self._products)
+        if len(shown) > _LONGEST:
+            return shown, Verdict(False, (), "length")
+        return shown, Verdict(True, tuple(dict.fromkeys(c for slot in used for c in slot.citations)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from engine.errors import SettingsError
@@ -43,7 +44,7 @@ def make_generator(settings: Settings) -> Generator:
 
     Raises:
         SettingsError: a setting that this generator needs is missing or cannot be used.
-        GeneratorError: a local model cannot be loaded.
+        GeneratorError: a model in a folder cannot be loaded.
         MissingExtraError: a local model needs a package that is not installed.
     """
     if settings.generator == "endpoint":
@@ -56,6 +57,10 @@ def make_generator(settings: Settings) -> Generator:
         if not settings.generator_model:
             raise SettingsError("`generator_model` is empty. Set it to the folder of the local model.")
         return LocalGenerator(settings.generator_model, settings.generator_timeout_s, settings.generator_max_chars)
+    if settings.generator == "writer":
+        from engine.explain.writer import WriterGenerator
+
+        return WriterGenerator(Path(settings.generator_model)) if settings.generator_model else WriterGenerator()
     from engine.explain.template import TemplateGenerator
 
     return TemplateGenerator()

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.language import Word, fold, stem, words
+from engine.language import Word, fold, stem_of, words
 from engine.lexicon import Lexicon, Phrase, Phrases
 from engine.schema import Product
 
@@ -113,7 +113,7 @@ def _labels(product: Product) -> Iterator[tuple[str, str]]:
 
 
 def _key(part: str) -> str:
-    return " ".join(w.text if w.han else stem(w.text) for w in words(fold(part)[0]))
+    return " ".join(stem_of(w) for w in words(fold(part)[0]))
 
 
 class ValuesIndex:

@@ -97,7 +97,7 @@ def parse_query(text: str, known: Knowledge, understand: bool = True, correct: b
         within = noun_phrase(remaining, found)
         head = find_head(found, phrases, coded | brands, measures, within)
         if head.thing is not None and (longer := compound(remaining, found, head.thing, _spans(traits))):
-            head = Head(longer, head.target, head.accessory)
+            head = replace(head, thing=longer)
         if head.thing is None and not coded:
             head = replace(head, thing=guess_thing(remaining, found, _spans(traits)))
         traits = _beside(head, found, traits)

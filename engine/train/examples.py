@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from engine.errors import TrainingError
-from engine.language import stem, words
+from engine.language import stem_of, words
 
 __all__ = ["CATALOGUE", "Example", "ExampleSet", "fold_of", "leaks", "query_key", "read_examples", "split", "write_examples"]
 
@@ -67,7 +67,7 @@ class ExampleSet:
 @lru_cache(maxsize=262_144)
 def query_key(query: str) -> str:
     """Return what two queries share that differ only in form: ``laptop`` and ``Laptops`` are one."""
-    return " ".join(sorted({w.text if w.han else stem(w.text) for w in words(query)}))
+    return " ".join(sorted({stem_of(w) for w in words(query)}))
 
 
 def fold_of(query: str, folds: int) -> int:

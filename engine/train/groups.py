@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.language import stem, words
+from engine.language import stem_of, words
 from engine.train.examples import CATALOGUE, Example, query_key
 
 __all__ = ["Group", "Known", "make_groups", "make_lists", "unfair"]
@@ -67,7 +67,7 @@ class Known:
         for example in examples:
             rated = self.answers[query_key(example.query)]
             rated[example.product] = max(example.grade, rated.get(example.product, 0.0))
-        self._words = {i: frozenset(w.text if w.han else stem(w.text) for w in words(text)) for i, text in texts.items()}
+        self._words = {i: frozenset(stem_of(w) for w in words(text)) for i, text in texts.items()}
         self._holding = Counter(word for said in self._words.values() for word in said)
         asked = {query_key(e.query) for e in examples if e.source != CATALOGUE}
         self._made = {query_key(e.query) for e in examples if e.source == CATALOGUE} - asked

@@ -1,0 +1,57 @@
+"""Conversations that the server keeps for clients that ask it to: few, small, for a short time, in memory alone.
+
+In: states. Out: keys that nobody can guess. The longest unused one makes room for a new one. Thread-safe. Knows nothing of
+what a state means.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from engine.guide import GuideState
+
+__all__ = ["Sessions"]
+
+_MOST = 10_000
+_SECONDS = 1800.0
+
+
+class Sessions:
+    """States by key. ``most`` are kept, each for ``seconds`` after it was last used."""
+
+    def __init__(self, most: int = _MOST, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._lock = threading.Lock()
+        self._states: OrderedDict[str, tuple[float, GuideState]] = OrderedDict()
+
+    def get(self, key: str) -> GuideState | None:
+        """Return the state of a key, ``None`` where it is unknown, forgotten or erased."""
+        with self._lock:
+            self._forget()
+            found = self._states.get(key)
+            return found[1] if found else None
+
+    def put(self, state: GuideState, key: str = "") -> str:
+        """Keep a state under a key, a new one where none is given, and return the key."""
+        key = key or secrets.token_urlsafe(18)
+        with self._lock:
+            self._forget()
+            self._states.pop(key, None)
+            self._states[key] = (self._clock() + self._seconds, state)
+            while len(self._states) > self._most:
+                self._states.popitem(last=False)
+        return key
+
+    def erase(self, key: str) -> bool:
+        """Forget a key at once; return whether it was known."""
+        with self._lock:
+            return self._states.pop(key, None) is not None
+
+    def _forget(self) -> None:
+        now = self._clock()
+        while self._states and next(iter(self._states.values()))[0] <= now:
+            self._states.popitem(last=False)

@@ -1,0 +1,244 @@
+"""What may be named in a sentence by reference: ``{weight}``, ``{price}``, ``{thing}``.
+
+In: a need, a product's evidence and the products shown beside it. Out: :class:`Slot` records by name, each with the text
+that code puts in its place and the fields it rests on. A generator that writes references cannot get a value, a unit or a
+currency wrong. What a seller typed himself (a colour, a material, a sentence) becomes a slot only where a sentence that
+says nothing else passes the ground check. Knows nothing of wording or generators.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.explain.check_ranks import ranked
+from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
+from engine.explain.facts import label, shown_money
+from engine.explain.ground import check
+from engine.language import Word, is_stop, stem_of, words
+from engine.lexicon import Lexicon, find_head
+from engine.schema import Citation, Money, Product, Quantity
+
+__all__ = ["ASKED", "SLOT", "SLOTS", "Slot", "fill", "fill_slots"]
+
+SLOT = re.compile(r"\{([a-z_0-9]+\*?)\}")
+ASKED = "*"
+"""Ends the name of a slot that stands for what the shopper asked for; what says so may be said of no other."""
+
+_NAMED = (
+    "color", "material", "weight", "capacity", "size", "power", "voltage", "battery_life", "battery_capacity", "screen_size",
+    "storage", "season", "style", "gender", "length", "width", "height", "depth", "warranty", "pattern", "flavor",
+)  # fmt: skip
+_MEASURED = frozenset(
+    {"weight", "capacity", "power", "voltage", "battery_life", "battery_capacity", "screen_size", "storage",
+     "length", "width", "height", "depth"}
+)  # fmt: skip
+SLOTS = (
+    *_NAMED, "waterproof", "rating", "other", "other2", "thing", "kind", "brand", "use", "quote", "price", "limit", "former",
+    "stock", "rank_price", "rank_weight",
+)  # fmt: skip
+"""Every name a slot can have."""
+
+_NO_ATTRIBUTE = frozenset(
+    {"title", "brand", "category", "description", "mpn", "gtin", "availability", "price", "sale_price", "condition", "age_group"}
+)
+_PEOPLE = {"male": ("men", "男士"), "female": ("women", "女士"), "kids": ("kids", "儿童")}
+_LONGEST = 60
+_LONGEST_OTHER = 32
+_LONGEST_QUOTE = 160
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LINKS = re.compile(r"\b(?:for|fits|compatible with|to fit)\b|适用|适配|专用|兼容", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """``shown`` is what stands in its place; ``asked`` whether it answers something the shopper said."""
+
+    name: str
+    shown: str
+    citations: tuple[Citation, ...]
+    asked: bool = False
+
+
+def fill(text: str, slots: dict[str, Slot]) -> tuple[str, tuple[Slot, ...]] | None:
+    """Return a sentence with its references filled in and the slots it used; ``None`` where one is not there.
+
+    >>> fill("it weighs {weight}.", {"weight": Slot("weight", "420 g", ())})[0]
+    'It weighs 420 g.'
+    """
+    used: list[Slot] = []
+    for name in SLOT.findall(text):
+        slot = slots.get(name.removesuffix(ASKED))
+        if slot is None or (name.endswith(ASKED) and not slot.asked):
+            return None
+        used.append(slot)
+    out = SLOT.sub(lambda m: slots[m[1].removesuffix(ASKED)].shown, text)
+    return out[:1].upper() + out[1:], tuple(used)
+
+
+def fill_slots(need: Need, item: Evidence, products: Sequence[Product]) -> dict[str, Slot]:
+    """Return the slots of one product by name; ``products`` are all that are shown."""
+    return {slot.name: slot for slot in _Filling(need, item, products).slots()}
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> Lexicon:
+    return Lexicon.own()
+
+
+class _Filling:
+    """Finds the slots of one product."""
+
+    def __init__(self, need: Need, item: Evidence, products: Sequence[Product]) -> None:
+        self._need, self._item, self._products = need, item, products
+        self._product = item.product
+        self._zh = need.language == "zh"
+
+    def slots(self) -> Iterator[Slot]:
+        """Yield every slot that is there, each name once."""
+        yield from self._attributes()
+        yield from self._prices()
+        yield from self._ranks()
+        product = self._product
+        if product.brand and (cited := self._stands(product.brand, "品牌是{}。" if self._zh else "By {}.")):
+            yield Slot("brand", product.brand, cited, any(f.field == "brand" and f.part_of_need for f in self._item.fields))
+        if product.availability == "in_stock":
+            shown = "有货" if self._zh else "in stock"
+            yield Slot("stock", shown, (Citation(field="availability", value=shown),))
+        thing = self._thing()
+        if thing and (cited := self._stands(thing, "这是{}。" if self._zh else "This is {}.")):
+            yield Slot("thing", thing, cited, True)
+        if product.category and (cited := self._stands(kind := product.category[-1].lower(), "{}。" if self._zh else "{}.")):
+            yield Slot("kind", kind, cited)
+        yield from self._description(thing)
+
+    def _stands(self, shown: str, shape: str) -> tuple[Citation, ...]:
+        """Return what a sentence that says only this rests on; nothing where it may not be said."""
+        if len(shown) > _LONGEST or (bool(_HAN.search(shown)) != self._zh and not shown.isascii()):
+            return ()
+        return check(shape.format(shown), self._product, self._need, self._products).citations
+
+    def _attributes(self) -> Iterator[Slot]:
+        seen: set[str] = set()
+        others = iter(("other", "other2"))
+        for field in self._item.fields:
+            if field.field in _NO_ATTRIBUTE or field.value is False:
+                continue
+            slot = self._named(field)
+            if slot is not None:
+                if slot.name not in seen:
+                    seen.add(slot.name)
+                    yield slot
+            elif field.field not in seen and (shown := self._labelled(field)):
+                seen.add(field.field)
+                if name := next(others, ""):
+                    yield Slot(name, *shown, bool(field.part_of_need))
+
+    def _named(self, field: EvidenceField) -> Slot | None:
+        """Return the slot of an attribute whose name says what it is."""
+        name, value, asked = field.field, field.value, bool(field.part_of_need)
+        cited = (Citation(field=name, value=field.value_shown),)
+        if name == "waterproof":
+            if value is True:
+                return Slot(name, label(name, self._need.language), cited, asked)
+            stands = self._stands(field.value_shown, f"{label(name, self._need.language)} {{}}.")
+            return Slot("rating", field.value_shown, stands, asked) if stands and _coded(field.value_shown) else None
+        if name not in _NAMED or isinstance(value, bool):
+            return None
+        if isinstance(value, Quantity):
+            return Slot(name, field.value_shown, cited, asked)
+        if name == "gender":
+            shown = _PEOPLE.get(str(value).lower())
+            return Slot(name, shown[self._zh], cited, asked) if shown else None
+        if name in _MEASURED or not isinstance(value, str):
+            return None  # a number without a unit is said with its name
+        stands = self._stands(field.value_shown, f"{label(name, self._need.language)} {{}}.")
+        shown_value = field.value_shown if self._zh or _coded(field.value_shown) else field.value_shown.lower()
+        return Slot(name, shown_value, stands, asked) if stands else None
+
+    def _labelled(self, field: EvidenceField) -> tuple[str, tuple[Citation, ...]] | None:
+        """Return an attribute with its name before it, for which no slot has words."""
+        named = label(field.field, self._need.language)
+        shown = named if field.value is True else f"{named} {field.value_shown}"
+        if len(shown) > _LONGEST_OTHER or bool(_HAN.search(shown)) != self._zh or re.search(r"\d{4}-\d\d-|\.(?:jpg|png)", shown):
+            return None
+        cited = self._stands(shown, "{}。" if self._zh else "{}.")
+        return (shown, cited) if cited else None
+
+    def _prices(self) -> Iterator[Slot]:
+        price, product = self._product.current_price, self._product
+        if price is None:
+            return
+        cited = (Citation(field="sale_price" if product.sale_price else "price", value=shown_money(price)),)
+        limits = [x for x in price_limits(self._need) if x.op[0] == "<" and x.met_by(price)]
+        yield Slot("price", shown_money(price), cited, bool(limits))
+        if limits:
+            minor = round(limits[0].value * 10 ** Money.decimals(price.currency))
+            yield Slot("limit", shown_money(Money(minor, price.currency)), cited, True)
+        if product.sale_price and product.price and product.sale_price.amount < product.price.amount:
+            former = shown_money(product.price)
+            yield Slot("former", former, (*cited, Citation(field="price", value=former)))
+
+    def _ranks(self) -> Iterator[Slot]:
+        beside = [p for p in self._products if p.id != self._product.id]
+        n = len(beside) + 1
+        for name, what, en, zh in (("rank_price", "low", "cheapest", "最便宜"), ("rank_weight", "light", "lightest", "最轻")):
+            cited = ranked(what, self._product, beside)
+            if cited is not None:
+                yield Slot(name, f"这{n}款里{zh}的" if self._zh else f"the {en} of these {n}", (cited,))
+
+    def _thing(self) -> str:
+        """Return what the title says it is, with the shopper's own words that stand before it."""
+        title = self._product.title
+        if match := _LINKS.search(title):
+            title = title[: match.start()]
+        found = words(title)
+        head = find_head(found, _lexicon().find(title, found))
+        if head.thing is None or not head.known:
+            return ""
+        first, last = head.thing
+        if last < len(found) and not title[found[last - 1].end : found[last].start].strip(" -") and _goes_on(found, last):
+            return ""  # a laptop briefcase is no laptop, whatever a briefcase may be
+        asked = {stem_of(w) for t in self._need.terms for w in words(t)}
+        while first and (w := found[first - 1]) and not is_stop(w) and stem_of(w) in asked:
+            if title[w.end : found[first].start].strip(" -"):
+                break
+            first -= 1
+        shown = title[found[first].start : found[last - 1].end]
+        if self._zh:
+            return shown if _HAN.search(shown) else ""
+        name = shown.lower()
+        return "" if _HAN.search(name) else name if name.endswith("s") else f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+    def _description(self, thing: str) -> Iterator[Slot]:
+        """Yield the words of the need that the description says, and its sentence that says most of them."""
+        said = [f for f in self._item.fields if f.field == "description" and f.part_of_need]
+        written = ("description", "title", "category")
+        typed = {f.part_of_need for f in self._item.fields if f.part_of_need and f.field not in written}
+        terms = [t for f in said for t in f.part_of_need.split() if t not in typed and t.lower() not in thing.lower()]
+        for term in dict.fromkeys(terms):
+            shown = f"“{term}”" if self._zh else f'"{term.lower()}"'
+            text = f"描述：{term}。" if self._zh else f"The description: {term}."
+            if bool(_HAN.search(term)) == self._zh and (cited := check(text, self._product, self._need, self._products).citations):
+                yield Slot("use", shown, cited, True)
+                break
+        for field in said:
+            quote = field.value_shown
+            if len(quote) <= _LONGEST_QUOTE and check(quote, self._product, self._need, self._products).ok:
+                yield Slot("quote", quote, (Citation(field="description", value=quote),), True)
+                break
+
+
+def _goes_on(found: Sequence[Word], at: int) -> bool:
+    """Return whether the word at a place may belong to the name that ends before it."""
+    before, word = found[at - 1], found[at]
+    if any(c.isdigit() for c in word.text) or is_stop(word):
+        return False
+    return not word.han or word.start == before.end
+
+
+def _coded(shown: str) -> bool:
+    """Return whether a value is a code or a size, whose capitals matter."""
+    return shown.isupper() or any(c.isdigit() for c in shown)

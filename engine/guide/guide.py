@@ -1,0 +1,146 @@
+"""The guide: one turn in, one turn out.
+
+In: a shop that can search, explain and tell what it understands, and a :class:`~engine.guide.state.GuideRequest`. Out: a
+:class:`~engine.guide.state.GuideReply`. A straight line: read the turn, search for the need as it is then, leave out what
+nothing keeps to and say so, ask at most one question, say why. Keeps nothing between turns. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from engine.explain import Done, Need
+from engine.guide.compare import compare_products
+from engine.guide.phrases import found, none_left, nothing, opening, relaxed
+from engine.guide.questions import choose_question
+from engine.guide.state import Change, GuideReply, GuideRequest, GuideState, Piece
+from engine.guide.turn import Turn, chosen, read_turn
+from engine.query import ParsedQuery
+from engine.schema import Claim, ExplainRequest, Money, Product, SearchRequest, SearchResponse
+
+__all__ = ["Guide", "Shop"]
+
+_SHOWN = 3
+_LOOKED_AT = 60
+_MOST_QUESTIONS = 4
+_ENOUGH = 4
+
+
+class Shop(Protocol):
+    """What the guide needs of an engine."""
+
+    snapshot_id: str
+
+    def search(self, request: SearchRequest) -> SearchResponse:
+        """Answer one search."""
+        ...
+
+    def explain(self, request: ExplainRequest) -> Iterator[Claim | Done]:
+        """Say why."""
+        ...
+
+    def parsed(self, q: str) -> ParsedQuery:
+        """Take words apart."""
+        ...
+
+    def need(self, q: str, language: str = "") -> Need:
+        """Return what words ask for."""
+        ...
+
+    def known_products(self, ids: Sequence[str]) -> list[Product]:
+        """Return those of these products that the snapshot has."""
+        ...
+
+
+class Guide:
+    """Answers turns about one shop. Safe to share between threads."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    def answer(self, request: GuideRequest) -> GuideReply:
+        """Return the guide's turn.
+
+        Raises:
+            FilterError: a choice's filter cannot be read.
+        """
+        shown = self._shop.known_products(request.state.shown)
+        turn = chosen(request.state, request.choice) if request.choice else Turn(request.state, act="none")
+        if request.text.strip():
+            turn = read_turn(request.text, self._shop.parsed, turn.state, shown)
+        state = turn.state.model_copy(update={"turns": min(turn.state.turns + 1, 10_000)})
+        language = request.language or state.language or "en"
+        state = state.model_copy(update={"language": language})
+        if turn.act == "compare":
+            return self._compared(turn, state, shown, language)
+        if turn.act == "none" or not state.pieces:
+            said = [opening(language)]
+            return GuideReply(say=said, state=state, changes=list(turn.changes), snapshot=self._shop.snapshot_id)
+        return self._found(turn, state, language)
+
+    def _compared(self, turn: Turn, state: GuideState, shown: Sequence[Product], language: str) -> GuideReply:
+        products = [p for p in shown if p.id in turn.ids]
+        table = compare_products(self._shop.need(state.query, language), products, self._shop.snapshot_id)
+        hits = [hit for hit in self._search(state, _LOOKED_AT).hits if hit.document["id"] in turn.ids]
+        return GuideReply(say=[], state=state, hits=hits, comparison=table, snapshot=self._shop.snapshot_id)
+
+    def _search(self, state: GuideState, per_page: int, page: int = 1) -> SearchResponse:
+        request = SearchRequest(
+            q=state.query, filter_by=state.filter_by, facet_by="*", per_page=per_page, page=page, max_facet_values=20
+        )
+        return self._shop.search(request)
+
+    def _found(self, turn: Turn, state: GuideState, language: str) -> GuideReply:
+        response = self._search(state, _LOOKED_AT)
+        changes, say = list(turn.changes), list[str]()
+        need = " ".join(p.text for p in state.pieces if p.kind != "word")
+        if not response.found:
+            state_without, dropped = self._relaxed(state)
+            if dropped is None:
+                say.append(nothing(need, language))
+                return GuideReply(
+                    say=say, state=state, changes=changes, hits=response.nearest[:_SHOWN], snapshot=self._shop.snapshot_id
+                )
+            changes.append(Change(what="relaxed", piece=dropped))
+            say.append(relaxed(dropped.text, language))
+            response = self._search(state_without, _LOOKED_AT)
+        else:
+            say.append(found(response.found, response.found_relation == "eq", need, language))
+        first = (state.page - 1) * _SHOWN
+        hits = response.hits[first : first + _SHOWN]
+        if not hits:
+            say = [none_left(language)]
+            return GuideReply(say=say, state=state, changes=changes, found=response.found, snapshot=self._shop.snapshot_id)
+        ids = [hit.document["id"] for hit in hits]
+        question = None
+        if response.found > _ENOUGH and len(state.asked) < _MOST_QUESTIONS:
+            closed = {*state.asked, *(p.field for p in state.pieces if p.field)}
+            question = choose_question(response.facet_counts, self._prices(response), response.found, closed, language)
+        asked = [*state.asked, question.field] if question else state.asked
+        state = state.model_copy(update={"shown": ids, "asked": asked})
+        why = self._shop.explain(ExplainRequest(q=state.query, ids=ids, language="zh" if language == "zh" else "en"))
+        return GuideReply(
+            say=say,
+            state=state,
+            changes=changes,
+            found=response.found,
+            hits=hits,
+            claims=[item for item in why if isinstance(item, Claim)],
+            question=question,
+            snapshot=self._shop.snapshot_id,
+        )
+
+    def _prices(self, response: SearchResponse) -> list[Money]:
+        products = self._shop.known_products([hit.document["id"] for hit in response.hits])
+        return [price for p in products if (price := p.current_price)]
+
+    def _relaxed(self, state: GuideState) -> tuple[GuideState, Piece | None]:
+        """Return the state without the last piece that keeps everything out, and that piece."""
+        for piece in reversed(state.pieces):
+            if piece.kind in ("thing", "word") or (piece.kind == "quality" and not piece.filter):
+                continue
+            without = state.model_copy(update={"pieces": [p for p in state.pieces if p is not piece]})
+            if without.pieces and self._search(without, 1).found:
+                return without, piece
+        return state, None
