@@ -146,3 +146,69 @@ def test_orders_in_a_description_change_nothing(page: Page, shop: str) -> None:
     assert answer.status_code == 200
     assert "event: claim" in text
     assert not re.search(r"(?i)ignore (?:all )?previous", text)
+
+
+def _said(page: Page) -> str:
+    """Wait for the guide's answer and return its last sentences."""
+    expect(page.locator(".guide-wait")).to_have_count(0)
+    return "\n".join(page.locator(".guide-said").all_inner_texts())
+
+
+def _turn(page: Page, text: str) -> str:
+    page.locator(".guide-form input").fill(text)
+    page.keyboard.press("Enter")
+    expect(page.locator(".guide-mine").last).to_have_text(text)
+    return _said(page)
+
+
+def test_a_shopper_talks_to_the_guide(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?lang=en")
+    page.get_by_role("button", name="Guide").click()
+    dialog = page.get_by_role("dialog", name="Guide")
+    expect(dialog).to_be_visible()
+    assert "15" not in _said(page)
+    total = found(shop, q="hiking jacket under $100")
+    assert str(total) in _turn(page, "hiking jacket under $100")
+    expect(dialog.locator(".guide-product")).to_have_count(3)
+    expect(dialog.locator(".guide-need .chip")).to_have_count(2)
+    for why in dialog.locator(".guide-why").all_inner_texts():
+        assert why
+    answer = dialog.locator(".guide-choices button").first
+    label, count = re.fullmatch(r"(.+) \((\d+)\)", answer.inner_text()).groups()
+    answer.click()
+    expect(page.locator(".guide-mine").last).to_have_text(label)
+    assert f"{count} product" in _said(page) or count == "1"
+    expect(dialog.locator(".guide-need .chip").filter(has_text=label)).to_have_count(1)
+    expect(answer).to_be_disabled()
+    dialog.locator(".guide-need .chip").filter(has_text=label).click()
+    expect(dialog.locator(".guide-need .chip").filter(has_text=label)).to_have_count(0)
+    _said(page)
+    _turn(page, "compare them")
+    expect(dialog.locator(".guide-compared table")).to_be_visible()
+    assert "款符合" in _turn(page, "想买个保温杯")
+    expect(dialog.locator(".guide-need .chip").first).to_have_text("保温杯")
+    dialog.get_by_role("button", name="Start over").click()
+    expect(dialog.locator(".guide-need")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_the_guide_says_what_went_wrong_and_can_try_again(page: Page, shop: str, troubles: list[str]) -> None:
+    page.goto(f"{shop}/?lang=en")
+    page.get_by_role("button", name="Guide").click()
+    problem = {"title": "Unavailable", "detail": "The shop is closed for a minute.", "status": 503}
+    page.route("**/v1/guide", lambda route: route.fulfill(status=503, json=problem, content_type="application/problem+json"))
+    assert "closed for a minute" in _turn(page, "tent")
+    page.unroute("**/v1/guide")
+    page.get_by_role("dialog").get_by_role("button", name="Try again").click()
+    expect(page.locator(".guide-product").first).to_be_visible()
+    assert [trouble for trouble in troubles if "503" not in trouble] == []
+    troubles.clear()  # the browser itself reports the 503
+
+
+def test_a_product_s_markup_is_text_in_the_guide(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?lang=en")
+    page.get_by_role("button", name="Guide").click()
+    _turn(page, "<img src=x onerror=alert(1)> tent")
+    assert page.locator(".guide-log img").count() == 0
+    expect(page.locator(".guide-mine").last).to_contain_text("<img")

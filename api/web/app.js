@@ -4,6 +4,7 @@
 import { Problem, search, similar } from './client.js';
 import { el } from './dom.js';
 import { number } from './format.js';
+import { makeGuide } from './guide.js';
 import { makeCard, makeSkeleton } from './card.js';
 import { showChips } from './chips.js';
 import { showFacets } from './facets.js';
@@ -21,6 +22,7 @@ const BOXES = ['layout', 'filters', 'main', 'intro', 'toolbar', 'count', 'sort',
 const at = Object.fromEntries(BOXES.map((id) => [id, document.getElementById(id)]));
 const openFilters = document.getElementById('open-filters');
 const searchBox = makeSearchBox(onSearch);
+const guide = makeGuide();
 
 let state = readState(location.search);
 let t = STRINGS[firstLanguage(state.lang)];
@@ -178,6 +180,7 @@ function setLanguage(lang, remember) {
   if (remember) { rememberLanguage(lang); history.replaceState(history.state, '', writeState(state)); }
   translate(t);
   searchBox.translate(t);
+  guide.translate(t);
   openFilters.textContent = t.showFilters(0);
   if (last) show();
 }

@@ -24,6 +24,13 @@ export function similar(id, k, signal) {
   return getJson(`/v1/similar/${encodeURIComponent(id)}`, { k }, signal);
 }
 
+/** Return the guide's turn. */
+export async function guide(request, signal) {
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request), signal: limited };
+  return readJson(await ask('/v1/guide', init));
+}
+
 /** Yield `{event, data}` of an explanation as they arrive. */
 export async function* explain(request, signal) {
   const response = await ask('/v1/explain', {
@@ -68,7 +75,10 @@ function readEvent(block) {
 async function getJson(path, parameters, signal) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
   const limited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
-  const response = await ask(`${path}?${query}`, { signal: limited });
+  return readJson(await ask(`${path}?${query}`, { signal: limited }));
+}
+
+async function readJson(response) {
   try {
     return await response.json();
   } catch (error) {

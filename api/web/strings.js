@@ -32,6 +32,9 @@ const en = {
   zero: (q) => `Nothing matches “${q}”`, zeroNoQuery: 'Nothing matches these filters', zeroWhat: 'What was searched for', zeroWords: 'Words',
   zeroDrop: 'Search without it', zeroDropOne: (name) => `Search without ${name}`, zeroFewer: 'Search fewer words', zeroStartOver: 'See all products',
   pastEnd: 'There is no such page any more.', firstPage: 'To the first page',
+  guide: 'Guide', guideHello: 'What are you looking for? Tell me, and I ask, narrow down and compare.', guideAsk: 'Your answer', guideSend: 'Send',
+  guideAgain: 'Start over', guideClose: 'Close', guideAny: 'No preference', guideNeed: 'What you need', guideCompared: 'Comparison',
+  guideSame: 'By their records there is no difference.',
   failed: 'The search did not work', unreachable: 'The server did not answer. Check the connection and try again.', retry: 'Try again',
 };
 
@@ -75,6 +78,9 @@ const zh = {
   zero: (q) => `没有找到“${q}”`, zeroNoQuery: '没有符合这些条件的商品', zeroWhat: '本次搜索的条件', zeroWords: '搜索词',
   zeroDrop: '去掉再搜', zeroDropOne: (name) => `去掉 ${name} 再搜`, zeroFewer: '少用几个词', zeroStartOver: '查看全部商品',
   pastEnd: '没有这一页了。', firstPage: '回到第一页',
+  guide: '导购', guideHello: '您好，想找什么？说说看，我来帮您问清楚、缩小范围、做比较。', guideAsk: '说说您的需求', guideSend: '发送',
+  guideAgain: '重新开始', guideClose: '关闭', guideAny: '无所谓', guideNeed: '您的需求', guideCompared: '比较',
+  guideSame: '从资料看没有区别。',
   failed: '搜索没有成功', unreachable: '服务器没有应答，请检查网络后重试。', retry: '重试',
 };
 

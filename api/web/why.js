@@ -42,7 +42,8 @@ export function makeWhy(product, q, id, t) {
   return { button, region };
 }
 
-function claimEntry(claim, t) {
+/** Return a claim with the fields it cites. */
+export function claimEntry(claim, t) {
   return el('li', { class: 'claim' },
     el('p', { text: claim.text, lang: langOf(claim.text) }),
     el('dl', { class: 'citations', 'aria-label': t.source }, claim.citations.map(({ field, value }) => el('div', { class: 'citation' },

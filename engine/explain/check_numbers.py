@@ -113,6 +113,8 @@ def check_money(number: Number, clause: Clause, product: Product, limits: Iterab
         assert product.price is not None
         return out.cite("price", shown_money(product.price))
     limiting = number.bound in ("min", "max") or _LIMIT_AFTER.match(after) or _LIMIT_BEFORE.search(before)
+    if limiting and number.start >= clause.negative_from:
+        raise Refused("limit")
     if limiting:
         _check_limit(number, price, limits)
     elif clause.negative_from <= number.start or not (
@@ -220,6 +222,8 @@ def _gap(text: str, a: Number, b: Number) -> str:
 def _supports(clause: Clause, number: Number, fact: Fact, other: Clause, true: Number, facts: list[Fact]) -> bool:
     if not _same_value(number, true):
         return False
+    if number.start >= clause.negative_from and clause.text[clause.negative_from : number.end].lower() not in other.text.lower():
+        return False  # who denies a number denies it in the record's own words
     if (number.start >= clause.negative_from) != (true.start >= other.negative_from):
         return False
     bound = "" if number.bound == "approx" or number.kind == "range" else number.bound

@@ -16,7 +16,7 @@ from engine.explain.vocabulary import NEGATIONS, RANKING
 from engine.numerals import fold
 from engine.schema import Citation, Product, Quantity
 
-__all__ = ["check_brands", "check_offers", "check_ranks", "offer_spans", "ranked"]
+__all__ = ["BUDGET", "check_brands", "check_offers", "check_ranks", "offer_spans", "ranked"]
 
 _SCOPE = r"(?:of|among|in) (?:these(?: \d+)?|the (?:\d+|list|results|group)(?: shown)?|this list|them)|here"
 _EN_RANK = re.compile(
@@ -35,7 +35,8 @@ _KEY = {
     "cheaper": "low", "lighter": "light", "heavier": "heavy", "最便宜": "low", "最低": "low", "最贵": "high",
     "最轻": "light", "最重": "heavy",
 }  # fmt: skip
-_BUDGET = re.compile(r"\b(?:limit|budget|spending)\b|预算|上限|价位", re.IGNORECASE)
+BUDGET = re.compile(r"\b(?:limit|budget|spending)\b|预算|上限|价位", re.IGNORECASE)
+"""What speaks of the shopper's limit."""
 _STOCK = re.compile(
     r"\b(?:in stock|available|availability|out of stock|sold out|pre-?order|back-?order|restock\w*)\b|有货|现货"
     r"|缺货|售罄|库存|预售",
@@ -114,7 +115,7 @@ def offer_spans(text: str) -> list[tuple[int, int]]:
 
 def check_offers(text: str, product: Product, limits: Sequence[Limit], out: Supported) -> None:
     """Check words of budget, stock and discount: a typed field must bear each of them out."""
-    if _BUDGET.search(text):
+    if BUDGET.search(text):
         if not limits or not all(limit.met_by(product.current_price) for limit in limits):
             raise Refused("limit")
         if (price := product.current_price) is not None:

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 from engine.explain.check_form import form_problem
 from engine.explain.check_numbers import Refused, Supported, check_money, check_number, is_money
-from engine.explain.check_ranks import check_brands, check_offers, check_ranks, offer_spans
+from engine.explain.check_ranks import BUDGET, check_brands, check_offers, check_ranks, offer_spans
 from engine.explain.check_words import Words
 from engine.explain.evidence import Need, price_limits
 from engine.explain.facts import Fact, product_facts
-from engine.explain.reading import read_clauses
-from engine.explain.vocabulary import EN_NEUTRAL, stem
+from engine.explain.reading import Clause, read_clauses
+from engine.explain.vocabulary import EN_NEUTRAL, ZH_NEUTRAL, stem
 from engine.numerals import fold
 from engine.schema import Citation, Product, Quantity
 from engine.units import parse_quantity
@@ -48,6 +48,7 @@ _UNSTATED = {
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
 _HAN = re.compile(r"[\u4e00-\u9fff]+")
 _NEUTRAL = frozenset(stem(w) for w in EN_NEUTRAL)
+_ZH_NEUTRAL = re.compile("|".join(map(re.escape, ZH_NEUTRAL)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ def unstated(wish: str, product: Product, language: str) -> bool:
     return bool(stems) and not _HAN.search(wish) and not any(s[:4] in heads or s in inside for s in stems)
 
 
+def _denies_nothing(clause: Clause) -> bool:
+    """Return whether a clause is negated and what follows the negation says nothing by itself: ``$39 is not what it costs``
+    denies what stands before."""
+    at = clause.negative_from
+    if at >= len(clause.text):
+        return False
+    words = any(w.start >= at and w.key not in _NEUTRAL for w in clause.words)
+    runs = any(r.start >= at and _ZH_NEUTRAL.sub("", r.text) for r in clause.runs)
+    return not (words or runs or any(n.start >= at for n in clause.numbers) or any(c.start >= at for c in clause.codes))
+
+
 def _check_unstated(wish: str, product: Product, need: Need) -> Verdict:
     asked = fold(need.text).lower()
     known = {stem(w) for w in _WORD.findall(asked)}
@@ -105,8 +117,10 @@ def _check(text: str, product: Product, need: Need, others: Sequence[Product], f
     clauses = read_clauses(check_ranks(folded, product, others, out))
     words = Words(facts)
     for index, clause in enumerate(clauses):
-        if clause.doubtful:
+        if clause.doubtful or _denies_nothing(clause):
             raise Refused("doubtful")
+        if clause.negative_from < len(clause.text) and BUDGET.search(clause.text):
+            raise Refused("limit")
         out.spans.setdefault(index, []).extend(offer_spans(clause.text))
         for number in clause.numbers:
             if is_money(number, clause):

@@ -114,7 +114,7 @@ def _clause(text: str) -> Clause:
         code = match.group()
         free = not any(a < match.end() and match.start() < b for a, b in taken)
         if free and any(c.isdigit() for c in code):
-            key = re.sub(r"[^a-z0-9+]", "", code.lower())
+            key = re.sub(r"(?<!\d)\.|\.(?!\d)|[^a-z0-9+.]", "", code.lower())  # 2.4G is not 24G
             codes.append(Token(code, key, *match.span(), match.start() >= negative_from))
     covered = taken + [(c.start, c.end) for c in codes]
     runs = [

@@ -66,7 +66,7 @@ class Guide:
             FilterError: a choice's filter cannot be read.
         """
         shown = self._shop.known_products(request.state.shown)
-        turn = chosen(request.state, request.choice) if request.choice else Turn(request.state, act="none")
+        turn = chosen(request.state, request.choice) if request.choice else Turn(request.state)
         if request.text.strip():
             turn = read_turn(request.text, self._shop.parsed, turn.state, shown)
         state = turn.state.model_copy(update={"turns": min(turn.state.turns + 1, 10_000)})

@@ -37,7 +37,7 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _ANY = re.compile(
-    r"\b(?:any(?:thing)?|no preference|(?:doesn'?t|does not|don'?t) (?:matter|care|mind)|whatever|either|all fine|skip)\b"
+    r"\b(?:any(?:thing)?|no preference|(?:doesn['’]?t|does not|don['’]?t) (?:matter|care|mind)|whatever|either|all fine|skip)\b"
     r"|随便|都行|都可以|无所谓|不限|没要求|不挑|跳过",
     re.IGNORECASE,
 )
