@@ -24,8 +24,9 @@ from rich.table import Table
 from engine.engine import Engine
 from engine.errors import EvaluationError
 from engine.explain import Done, Draft, Evidence, Explainer, Generator, Need, gather_evidence
+from engine.explain.evidence import price_limits
 from engine.explain.facts import label
-from engine.language import words
+from engine.language import is_stop, stem_of, words
 from engine.schema import Claim, Product, SearchRequest
 from evals.corruption import KINDS, Lie, lies
 
@@ -34,6 +35,7 @@ __all__ = ["Case", "ExplainingReport", "GeneratorResult", "cases", "render", "sc
 _SHOWN = 3
 _LIES_A_PRODUCT = 4
 _VALUE = re.compile(r"\d+(?:[.,]\d+)?")
+_LETTERS = re.compile(r"[a-z]{2,}")
 _LONG_S = 60.0
 _SHARES = {
     "true_kept": "kept by the check",
@@ -198,17 +200,23 @@ def _explain(generator: Generator, case: Case, result: GeneratorResult) -> Itera
 
 def _count_citations(claim: Claim, need: Need, result: GeneratorResult) -> None:
     """Count the citations that share a value with their claim, and the numbers of the claim that a citation has."""
-    text = claim.text.lower()
-    said = {w.text for w in words(text)}
+    said = _parts(claim.text)
     for citation in claim.citations:
-        value = {w.text for w in words(f"{citation.value} {label(citation.field, need.language)}".lower())}
         result.citations += 1
-        result.borne_out += bool(value & said) or citation.value.lower() in text or _computed(citation.field, text)
+        shares = _parts(f"{citation.value} {label(citation.field, need.language)}") & said
+        result.borne_out += bool(shares) or _computed(citation.field, claim.text.lower())
     have = " ".join(c.value for c in claim.citations)
-    own = set(_VALUE.findall(need.text))  # the shopper's own limit rests on what the shopper said
+    own = {f"{limit.value:g}" for limit in price_limits(need)}  # the shopper's own limit rests on what the shopper said
     numbers = [n for n in _VALUE.findall(re.sub(r"these \d+|这\d+款", "", claim.text)) if n not in own]
     result.values += len(numbers)
     result.cited += sum(n in have for n in numbers)
+
+
+def _parts(text: str) -> set[str]:
+    """Return the stems, the numbers and the pairs of Chinese characters of a text."""
+    pairs = {text[i : i + 2] for i in range(len(text) - 1) if "一" <= text[i] <= "鿿" and "一" <= text[i + 1] <= "鿿"}
+    whole = {stem_of(w) for w in words(text) if not is_stop(w)}
+    return whole | set(_VALUE.findall(text)) | pairs | set(_LETTERS.findall(text.lower()))
 
 
 def _computed(name: str, text: str) -> bool:
@@ -217,7 +225,8 @@ def _computed(name: str, text: str) -> bool:
         "weight": r"light|轻", "price": r"cheap|便宜|limit|within|预算|以内", "sale_price": r"cheap|便宜|limit|within|预算|以内",
         "availability": r"stock|有货", "gender": r"men|women|kids|男|女|儿童", "description": r"mention|提到",
     }  # fmt: skip
-    return name in shapes and re.search(shapes[name], text) is not None
+    absent = re.search(r"does not mention|没有提到", text) is not None  # what is absent is seen in the whole record
+    return absent or (name in shapes and re.search(shapes[name], text) is not None)
 
 
 def _skeleton(claim: Claim) -> str:

@@ -78,6 +78,7 @@ LIES = [
     (SHELL, "520克不是它的重量。", "number"),
     (replace(SHELL, title="登山外套 不沾灰 2.5公斤"), "不重2.5公斤。", "number"),
     (replace(SHELL, description="24 GHz 和 2.4G 双频。"), "支持24G。", "word"),
+    (replace(CASE, attributes={"compatibility": ("Quillon SE, Quillon 6s, Quillon 6",)}), "For Quillon SE/6s/60.", "word"),
     (JACKET, "It weighs $69.99.", "price"),
     (JACKET, "Its capacity is $69.99.", "price"),
     (JACKET, "A 10,000 mm not waterproof shell.", "contradiction"),

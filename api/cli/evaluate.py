@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(
-    what: Annotated[str, typer.Argument(help="relevance or explanations.")] = "relevance",
+    what: Annotated[str, typer.Argument(help="relevance, explanations or guide.")] = "relevance",
     data: _Data = Path("examples/demo"),
     store: _Store = None,
     run: Annotated[Path | None, typer.Option(help="Score this TREC run instead of the current snapshot.")] = None,
@@ -56,15 +56,21 @@ def _eval(
     ] = False,
     explanations: Annotated[int, typer.Option(help="Products explained by honest generators.", min=1)] = 600,
     corrupted: Annotated[int, typer.Option(help="Products that corrupted generators lie about.", min=0)] = 400,
+    goals: Annotated[Path | None, typer.Option(help="WebShop's human_goals.json: how shoppers begin, for the guide.")] = None,
+    shoppers: Annotated[int, typer.Option(help="Simulated shoppers of the guide, a quarter of them Chinese.", min=4)] = 400,
+    seed: Annotated[int, typer.Option(help="Another seed, other lies and shoppers.")] = 0,
     as_json: _Json = False,
 ) -> None:
     """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals. Or explanations: what is kept, cited and
-    said, and whether anything made false on purpose gets through."""
+    said, and whether anything made false on purpose gets through. Or the guide: how many simulated shoppers find their product."""
     if what == "explanations":
-        _explanations(data, queries, store, explanations, corrupted, as_json)
+        _explanations(data, queries, store, explanations, corrupted, seed, as_json)
+        return
+    if what == "guide":
+        _guide(store, goals, shoppers, seed, as_json)
         return
     if what != "relevance":
-        raise EvaluationError(f"There is nothing called {what!r} to measure. Known: relevance, explanations.")
+        raise EvaluationError(f"There is nothing called {what!r} to measure. Known: relevance, explanations, guide.")
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
     from evals.run import make_pool_run, make_run, read_run
@@ -100,7 +106,7 @@ def _eval(
 
 
 def _explanations(
-    data: Path, queries: Path | None, store: Path | None, explanations: int, corrupted: int, as_json: bool
+    data: Path, queries: Path | None, store: Path | None, explanations: int, corrupted: int, seed: int, as_json: bool
 ) -> None:
     """Score the shop's generator and the template over the queries of an evaluation set."""
     from engine.explain import make_generator
@@ -113,7 +119,21 @@ def _explanations(
     if engine.settings.generator != TemplateGenerator.name:
         generators.append(make_generator(engine.settings))
     asked = list(load_evalset(data, queries).queries.values())
-    report = score_explaining(list(cases(engine, asked)), generators, explanations, corrupted)
+    report = score_explaining(list(cases(engine, asked)), generators, explanations, corrupted, seed)
+    _print(report.to_dict(), as_json, lambda: render(report, Console(highlight=False)))
+
+
+def _guide(store: Path | None, goals: Path | None, shoppers: int, seed: int, as_json: bool) -> None:
+    """Have simulated shoppers talk to the guide; the words of explanations are not looked at, so the template writes them."""
+    from engine.engine import Engine
+    from evals.guiding import goals_of, leads_of, read_goals, render, score_guiding
+
+    engine = Engine.open(load_settings(store=store, generator="template"))
+    leads = list(leads_of(read_goals(goals, seed), engine.understand)) if goals else []
+    products = list(engine.products())
+    chinese = goals_of(products, (), shoppers // 4, "zh", seed)
+    english = goals_of(products, leads, shoppers - shoppers // 4, "en", seed)
+    report = score_guiding(engine, [*english, *chinese], seed)
     _print(report.to_dict(), as_json, lambda: render(report, Console(highlight=False)))
 
 

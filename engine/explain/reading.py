@@ -111,11 +111,11 @@ def _clause(text: str) -> Clause:
     taken = [(n.start, n.end) for n in numbers]
     codes = []
     for match in _CODE.finditer(text):
-        code = match.group()
-        free = not any(a < match.end() and match.start() < b for a, b in taken)
-        if free and any(c.isdigit() for c in code):
-            key = re.sub(r"(?<!\d)\.|\.(?!\d)|[^a-z0-9+.]", "", code.lower())  # 2.4G is not 24G
-            codes.append(Token(code, key, *match.span(), match.start() >= negative_from))
+        for start, end in _outside(*match.span(), taken):  # of "SE/8/6s/6" the rest counts where "6s" was read as seconds
+            code = text[start:end]
+            if any(c.isdigit() for c in code):
+                key = re.sub(r"(?<!\d)\.|\.(?!\d)|[^a-z0-9+.]", "", code.lower())  # 2.4G is not 24G
+                codes.append(Token(code, key, start, end, start >= negative_from))
     covered = taken + [(c.start, c.end) for c in codes]
     runs = [
         Token(m.group(), m.group(), a, b, a >= negative_from)
@@ -124,6 +124,17 @@ def _clause(text: str) -> Clause:
     roles = [Role(n, *m.span()) for n, p in _role_patterns() for m in p.finditer(text)]
     words = tuple(_words(text, covered, negative_from))
     return Clause(text, numbers, words, tuple(runs), tuple(codes), tuple(roles), negative_from, doubtful)
+
+
+def _outside(start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a span that nothing has taken."""
+    for a, b in sorted(taken):
+        if a < end and start < b:
+            if start < a:
+                yield start, a
+            start = max(start, b)
+    if start < end:
+        yield start, end
 
 
 def _runs(text: str, cuts: list[tuple[int, int]]) -> Iterator[tuple[re.Match[str], int, int]]:

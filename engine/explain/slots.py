@@ -11,14 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from engine.explain.check_ranks import ranked
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
 from engine.explain.facts import label, shown_money
 from engine.explain.ground import check
-from engine.language import Word, is_stop, stem_of, words
-from engine.lexicon import Lexicon, find_head
+from engine.explain.things import thing_of
 from engine.schema import Citation, Money, Product, Quantity
 
 __all__ = ["ASKED", "SLOT", "SLOTS", "Slot", "fill", "fill_slots"]
@@ -49,7 +47,6 @@ _LONGEST = 60
 _LONGEST_OTHER = 32
 _LONGEST_QUOTE = 160
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_LINKS = re.compile(r"\b(?:for|fits|compatible with|to fit)\b|适用|适配|专用|兼容", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +80,6 @@ def fill_slots(need: Need, item: Evidence, products: Sequence[Product]) -> dict[
     return {slot.name: slot for slot in _Filling(need, item, products).slots()}
 
 
-@lru_cache(maxsize=1)
-def _lexicon() -> Lexicon:
-    return Lexicon.own()
-
-
 class _Filling:
     """Finds the slots of one product."""
 
@@ -107,7 +99,7 @@ class _Filling:
         if product.availability == "in_stock":
             shown = "有货" if self._zh else "in stock"
             yield Slot("stock", shown, (Citation(field="availability", value=shown),))
-        thing = self._thing()
+        thing = thing_of(product, self._need)
         if thing and (cited := self._stands(thing, "这是{}。" if self._zh else "This is {}.")):
             yield Slot("thing", thing, cited, True)
         if product.category and (cited := self._stands(kind := product.category[-1].lower(), "{}。" if self._zh else "{}.")):
@@ -189,29 +181,6 @@ class _Filling:
             if cited is not None:
                 yield Slot(name, f"这{n}款里{zh}的" if self._zh else f"the {en} of these {n}", (cited,))
 
-    def _thing(self) -> str:
-        """Return what the title says it is, with the shopper's own words that stand before it."""
-        title = self._product.title
-        if match := _LINKS.search(title):
-            title = title[: match.start()]
-        found = words(title)
-        head = find_head(found, _lexicon().find(title, found))
-        if head.thing is None or not head.known:
-            return ""
-        first, last = head.thing
-        if last < len(found) and not title[found[last - 1].end : found[last].start].strip(" -") and _goes_on(found, last):
-            return ""  # a laptop briefcase is no laptop, whatever a briefcase may be
-        asked = {stem_of(w) for t in self._need.terms for w in words(t)}
-        while first and (w := found[first - 1]) and not is_stop(w) and stem_of(w) in asked:
-            if title[w.end : found[first].start].strip(" -"):
-                break
-            first -= 1
-        shown = title[found[first].start : found[last - 1].end]
-        if self._zh:
-            return shown if _HAN.search(shown) else ""
-        name = shown.lower()
-        return "" if _HAN.search(name) else name if name.endswith("s") else f"an {name}" if name[0] in "aeiou" else f"a {name}"
-
     def _description(self, thing: str) -> Iterator[Slot]:
         """Yield the words of the need that the description says, and its sentence that says most of them."""
         said = [f for f in self._item.fields if f.field == "description" and f.part_of_need]
@@ -221,22 +190,15 @@ class _Filling:
         for term in dict.fromkeys(terms):
             shown = f"“{term}”" if self._zh else f'"{term.lower()}"'
             text = f"描述：{term}。" if self._zh else f"The description: {term}."
-            if bool(_HAN.search(term)) == self._zh and (cited := check(text, self._product, self._need, self._products).citations):
-                yield Slot("use", shown, cited, True)
+            if bool(_HAN.search(term)) == self._zh and check(text, self._product, self._need, self._products).ok:
+                field = next(f for f in said if term in f.part_of_need.split())
+                yield Slot("use", shown, (Citation(field="description", value=field.value_shown),), True)
                 break
         for field in said:
             quote = field.value_shown
             if len(quote) <= _LONGEST_QUOTE and check(quote, self._product, self._need, self._products).ok:
                 yield Slot("quote", quote, (Citation(field="description", value=quote),), True)
                 break
-
-
-def _goes_on(found: Sequence[Word], at: int) -> bool:
-    """Return whether the word at a place may belong to the name that ends before it."""
-    before, word = found[at - 1], found[at]
-    if any(c.isdigit() for c in word.text) or is_stop(word):
-        return False
-    return not word.han or word.start == before.end
 
 
 def _coded(shown: str) -> bool:

@@ -7,7 +7,6 @@ wording makes doubtful is left out rather than the whole sentence. Knows nothing
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +14,7 @@ from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
 from engine.explain.facts import label, shown_money
 from engine.explain.generator import Draft
 from engine.explain.ground import check, unstated
+from engine.explain.things import thing_of
 from engine.explain.vocabulary import EN_NEUTRAL
 from engine.schema import Money, Product
 
@@ -112,18 +112,13 @@ class _Writer:
 
     def _head(self, fields: Sequence[EvidenceField]) -> str:
         """Return what the product is, in the shopper's own words where its title has them."""
-        title = self._product.title
+        if not self._zh:
+            return thing_of(self._product, self._need) if fields else ""
         for field in fields:
             words = [t for t in self._need.terms if t in field.part_of_need.split()]
-            if self._zh:
-                run = [w for w in words if w in field.value_shown]
-                if run:
-                    return f"标题写着{'、'.join(run)}" if field.field == "title" else f"属于{run[-1]}"
-                continue
-            pattern = r"(?:^|\W)(" + r"\W+".join(re.escape(w) for w in words) + r"\w*)"
-            if words and (found := re.search(pattern, title, re.IGNORECASE)):
-                name = found[1].lower()
-                return name if name.endswith("s") else f"an {name}" if name[0] in "aeiou" else f"a {name}"
+            run = [w for w in words if w in field.value_shown]
+            if run:
+                return f"标题写着{'、'.join(run)}" if field.field == "title" else f"属于{run[-1]}"
         return ""
 
     def _attribute(self, field: EvidenceField) -> str:

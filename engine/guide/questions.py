@@ -18,7 +18,7 @@ from engine.schema import Facet, Money
 
 __all__ = ["choose_question"]
 
-_MOST_CHOICES = 5
+_MOST_CHOICES = 8
 _LEAST_SPLIT = 0.8
 _NEVER = frozenset({"availability", "condition", "category", "currency"})
 _HARD = frozenset({"price", "color", "size", "brand", "gender"})

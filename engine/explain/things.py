@@ -1,0 +1,62 @@
+"""What a product is, in the words of its title: ``a waterproof hiking jacket``, ``防水登山外套``.
+
+In: a product and a need. Out: the thing the title names, as far as the lexicon knows it and the title ends its name with it,
+with the shopper's own words that stand right before it. A case for a phone is no phone, and a laptop briefcase no laptop.
+Knows nothing of sentences.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from engine.explain.evidence import Need
+from engine.language import Word, is_stop, stem_of, words
+from engine.lexicon import Lexicon, find_head
+from engine.schema import Product
+
+__all__ = ["thing_of"]
+
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LINKS = re.compile(r"\b(?:for|f|fits|compatible with|to fit)\b|适用|适配|专用|兼容", re.IGNORECASE)
+_LONG_U = re.compile(r"^(?:us|uni|use|usb|eu|ut)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> Lexicon:
+    return Lexicon.own()
+
+
+def thing_of(product: Product, need: Need) -> str:
+    """Return what a product is in the language of the need, English with its article; empty where that is not sure."""
+    title = product.title
+    if match := _LINKS.search(title):
+        title = title[: match.start()]
+    found = words(title)
+    head = find_head(found, _lexicon().find(title, found))
+    if head.thing is None or not head.known:
+        return ""
+    first, last = head.thing
+    if last < len(found) and not title[found[last - 1].end : found[last].start].strip(" -") and _goes_on(found, last):
+        return ""
+    asked = {stem_of(w) for t in need.terms for w in words(t)}
+    while first and not is_stop(found[first - 1]) and stem_of(found[first - 1]) in asked:
+        if title[found[first - 1].end : found[first].start].strip(" -"):
+            break
+        first -= 1
+    shown = title[found[first].start : found[last - 1].end]
+    if need.language == "zh":
+        return shown if _HAN.search(shown) else ""
+    name = shown.lower()
+    if _HAN.search(name) or name.endswith("s"):
+        return "" if _HAN.search(name) else name
+    return f"an {name}" if name[0] in "aeiou" and not _LONG_U.match(name) else f"a {name}"
+
+
+def _goes_on(found: Sequence[Word], at: int) -> bool:
+    """Return whether the word at a place may belong to the name that ends before it."""
+    before, word = found[at - 1], found[at]
+    if any(c.isdigit() for c in word.text) or is_stop(word):
+        return False
+    return not word.han or word.start == before.end
