@@ -18,7 +18,7 @@ from engine.explain.things import thing_of
 from engine.explain.vocabulary import EN_NEUTRAL
 from engine.schema import Money, Product
 
-__all__ = ["TemplateGenerator"]
+__all__ = ["TemplateGenerator", "beside"]
 
 _MAX_PHRASES = 4
 _MAX_QUOTE = 160
@@ -57,6 +57,15 @@ class TemplateGenerator:
         return _Writer(need, item, products).drafts()
 
 
+def beside(need: Need, item: Evidence, products: Sequence[Product], said: str) -> Iterator[Draft]:
+    """Yield what no model need write: the sentence of the description that answers most and is not in ``said``, and an honest
+    word on a wish that the record says nothing of."""
+    writing = _Writer(need, item, products)
+    for text in (writing.quote(said), writing.unknown()):
+        if text:
+            yield Draft(item.product.id, text)
+
+
 class _Writer:
     """Writes about one product for one need."""
 
@@ -68,7 +77,7 @@ class _Writer:
     def drafts(self) -> Iterator[Draft]:
         """Yield the opening, the sentence of the description that answers most, and what is not known."""
         opening = self._opening()
-        texts = [opening, self._quote(opening), self._unknown()]
+        texts = [opening, self.quote(opening), self.unknown()]
         for text in texts:
             if text:
                 yield Draft(self._product.id, text)
@@ -117,8 +126,10 @@ class _Writer:
         for field in fields:
             words = [t for t in self._need.terms if t in field.part_of_need.split()]
             run = [w for w in words if w in field.value_shown]
-            if run:
-                return f"标题写着{'、'.join(run)}" if field.field == "title" else f"属于{run[-1]}"
+            if run and field.field == "title":
+                return f"标题写着{'、'.join(run)}"
+            if run and (run[-1],) == self._product.category[-1:]:
+                return f"属于{run[-1]}"
         return ""
 
     def _attribute(self, field: EvidenceField) -> str:
@@ -151,7 +162,7 @@ class _Writer:
             yield f"现价{shown}，原价{former}" if self._zh else f"now {shown}, down from {former}"
         yield plain
 
-    def _quote(self, opening: str) -> str:
+    def quote(self, opening: str) -> str:
         """Return the sentence of the description that answers most of the need, as the seller wrote it."""
         sentences = [f for f in self._item.fields if f.field == "description" and len(f.value_shown) <= _MAX_QUOTE]
         asked = [f for f in sentences if f.part_of_need]
@@ -161,7 +172,7 @@ class _Writer:
                 return text
         return ""
 
-    def _unknown(self) -> str:
+    def unknown(self) -> str:
         """Return an honest word on the first wish that the record surely says nothing of."""
         if not any(f.part_of_need for f in self._item.fields if f.field not in ("price", "sale_price")):
             return ""

@@ -21,6 +21,7 @@ from engine.errors import GeneratorError
 from engine.explain.evidence import Evidence, Need
 from engine.explain.generator import Draft
 from engine.explain.slots import ASKED, SLOTS, Slot, fill_slots
+from engine.explain.template import beside
 from engine.explain.wording import OWN_VOICE, Line, load_wording
 from engine.language import is_stop, stem_of, words
 from engine.schema import Product
@@ -29,7 +30,7 @@ __all__ = ["BEGIN", "CARD", "DECODER", "ENCODER", "UNKNOWN", "WriterGenerator", 
 
 ENCODER, DECODER, CARD = "encoder.onnx", "decoder.onnx", "writer.json"
 UNKNOWN, BEGIN = "<unk>", "<s>"
-_MOST_SENTENCES = 3
+_MOST_SENTENCES = 2
 _MOST_PIECES = 120
 _MOST_WORDS = 12
 _SHARPNESS = 1.5
@@ -78,14 +79,19 @@ class WriterGenerator:
             )
 
     def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
-        """Yield the sentences of one product after another, with references."""
+        """Yield the sentences of one product after another: the model's, with references, then what the seller himself says
+        of the need, and what his record does not say of it."""
         products = [item.product for item in evidence]
         for item in evidence:
+            said = ""
             for sentence in self.write(need, item.product, fill_slots(need, item, products)):
+                said += sentence
                 yield Draft(item.product.id, sentence)
+            if "{quote}" not in said:
+                yield from beside(need, item, products, said)
 
     def write(self, need: Need, product: Product, slots: Mapping[str, Slot]) -> Iterator[str]:
-        """Yield up to three sentences as they end."""
+        """Yield up to two sentences as they end."""
         line = Line(self._wording, need.language, slots, _MOST_SENTENCES)
         memory = self._read(told(need, product, slots))
         chance = np.random.default_rng(zlib.crc32(f"{product.id}\0{need.text}".encode()))
