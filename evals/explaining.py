@@ -30,7 +30,7 @@ from engine.language import is_stop, stem_of, words
 from engine.schema import Claim, Product, SearchRequest
 from evals.corruption import KINDS, Lie, lies
 
-__all__ = ["Case", "ExplainingReport", "GeneratorResult", "cases", "render", "score_explaining"]
+__all__ = ["Case", "ExplainingReport", "GeneratorResult", "Scripted", "cases", "render", "score_explaining"]
 
 _SHOWN = 3
 _LIES_A_PRODUCT = 4
@@ -127,13 +127,11 @@ def cases(engine: Engine, queries: Sequence[str]) -> Iterator[Case]:
             yield Case(engine.need(query), found)
 
 
-class _Scripted:
-    """A generator that says what it is given."""
+class Scripted:
+    """A generator that says what it is given, as ``name``."""
 
-    name = "corrupted"
-
-    def __init__(self, drafts: Sequence[Draft]) -> None:
-        self._drafts = drafts
+    def __init__(self, drafts: Sequence[Draft], name: str = "corrupted") -> None:
+        self._drafts, self.name = drafts, name
 
     def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
         """Yield the drafts."""
@@ -261,8 +259,8 @@ def _lie(
         told.update(lie.kind for lie in made)
         kept = {
             (c.product_id, c.text)
-            for c in Explainer(_Scripted(drafts), timeout_s=_LONG_S).explain(case.need, case.products)
-            if isinstance(c, Claim) and c.generator == _Scripted.name
+            for c in Explainer(Scripted(drafts), timeout_s=_LONG_S).explain(case.need, case.products)
+            if isinstance(c, Claim) and c.generator == "corrupted"
         }
         through = [lie for lie in made if (lie.product_id, lie.text) in kept]
         shown.update(lie.kind for lie in through)

@@ -115,7 +115,7 @@ LIES = [
     (JACKET, "[Waterproof](https://a.b) nylon.", "markup"),
     (JACKET, "Buy it now.", "order"),
     (JACKET, "防水外套。", "language"),
-    (JACKET, "A Nоrrbeck jacket.", "language"),
+    (JACKET, "A Nоrrbeck jacket.", "characters"),
     (JACKET, "A Norr\u200bbeck jacket.", "characters"),
     (JACKET, "Nylon \U0001f525.", "characters"),
     (JACKET, "Nice.", "word"),

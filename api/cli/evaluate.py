@@ -26,7 +26,7 @@ __all__ = ["register"]
 
 _Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
 _Data = Annotated[Path, typer.Option(help="Folder with queries and judgements.")]
-_SUITES = ("codes", "robustness", "understanding", "accessories", "spelling")
+_SUITES = ("codes", "robustness", "understanding", "accessories", "spelling", "attacks")
 _Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 
@@ -173,7 +173,7 @@ def _compare(
 
 
 def _suite(
-    name: Annotated[str, typer.Argument(help="codes, robustness, understanding, accessories or spelling.")] = "codes",
+    name: Annotated[str, typer.Argument(help="codes, robustness, understanding, accessories, spelling or attacks.")] = "codes",
     store: _Store = None,
     n: Annotated[int, typer.Option(help="Most products or words to sample.", min=1)] = 400,
     data: Annotated[
@@ -184,7 +184,8 @@ def _suite(
     goals: Annotated[Path | None, typer.Option(help="WebShop's human_goals.json, for understanding.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Measure a behaviour: model numbers, needs written otherwise, what is read out of queries, devices, spelling."""
+    """Measure a behaviour: model numbers, needs written otherwise, what is read out of queries, devices, spelling, attacks in
+    product text."""
     if name not in _SUITES:
         raise EvaluationError(f"There is no suite {name!r}. Known: {', '.join(_SUITES)}.")
     engine = _open(store)
@@ -209,8 +210,30 @@ def _suite(
 
         spelt = spelling.score_spelling(engine, engine.products(), n)
         _print(spelt.to_dict(), as_json, lambda: spelling.render(spelt, console))
+    elif name == "attacks":
+        _attacks(engine, data or Path("examples/demo"), as_json, console)
     else:
         _understanding(engine, goals, as_json, console)
+
+
+def _attacks(engine: Engine, data: Path, as_json: bool, console: Console) -> None:
+    """Put attacks into products of the catalogue, index it again elsewhere, search and explain."""
+    import tempfile
+
+    from engine.explain import make_generator
+    from engine.explain.template import TemplateGenerator
+    from evals.evalsets import load_evalset
+    from evals.safety import render, score_safety
+    from indexer.reindex import reindex
+
+    generators: list[Generator] = [TemplateGenerator()]
+    if engine.settings.generator != TemplateGenerator.name:
+        generators.append(make_generator(engine.settings))
+    queries = list(load_evalset(data).queries.values())
+    told = Console(stderr=True, highlight=False)
+    with tempfile.TemporaryDirectory() as work:
+        report = score_safety(engine, queries, generators, reindex, Path(work), note=lambda line: told.print(line, style="dim"))
+    _print(report.to_dict(), as_json, lambda: render(report, console))
 
 
 def _robustness(engine: Engine, data: Path | None, queries: Path | None, view: str, n: int) -> RobustnessReport:

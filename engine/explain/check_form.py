@@ -12,7 +12,7 @@ import unicodedata
 from engine.explain.vocabulary import ORDERS
 from engine.numerals import fold
 
-__all__ = ["form_problem"]
+__all__ = ["disguised", "form_problem"]
 
 _MAX_CHARS = 400
 _MARKUP = re.compile(
@@ -22,12 +22,22 @@ _MARKUP = re.compile(
 )
 _TOKEN = re.compile(r"[^\W\d_]+")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_UNIT_LETTERS = frozenset("ΩμµΔαβ")
 _SIGNS = frozenset("°™®©")
 
 
 def _script(char: str) -> str:
     name = unicodedata.name(char, "")
     return "han" if name.startswith("CJK UNIFIED") else "latin" if name.startswith("LATIN") else name.split(" ")[0]
+
+
+def disguised(text: str) -> bool:
+    """Return whether a word mixes Latin letters with others that look like them, as no honest text does: ``beѕt``."""
+    for match in _TOKEN.finditer(text):
+        scripts = {_script(c) for c in match.group() if c not in _UNIT_LETTERS}
+        if "latin" in scripts and scripts & {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "LISU"}:
+            return True
+    return False
 
 
 def _foreign(text: str, own: str, language: str) -> bool:
@@ -57,6 +67,8 @@ def form_problem(text: str, own: str, language: str) -> str:
         return "markup"
     if "?" in folded:
         return "question"
+    if disguised(text):
+        return "characters"
     if ORDERS.search(folded):
         return "order"
     return "language" if _foreign(folded, own, language) else ""

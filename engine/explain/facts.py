@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engine.explain.check_form import disguised
 from engine.explain.reading import Clause, read_clauses, sentences
 from engine.explain.vocabulary import LABELS, ORDERS, RANKING, UNUSABLE
 from engine.schema import AttributeValue, Money, Product, Quantity
 
-__all__ = ["Fact", "label", "product_facts", "shown_money", "shown_value"]
+__all__ = ["Fact", "label", "plain_value", "product_facts", "shown_money", "shown_value"]
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥"}
 _STOCK = {
@@ -39,6 +40,8 @@ _UNITS = {
     "h": ((1.0, "hours", "小时"), (1 / 60, "minutes", "分钟")),
 }
 _MAX_DESCRIPTION = 8000
+_MOST_WORDS = 6
+_SENTENCE_MARKS = re.compile(r"[!?。！？;；]|\.(?:\s|$)|:\s|[\n{}]")
 _WORDS = {"month": ("months", "个月")}
 
 
@@ -103,10 +106,10 @@ def shown_value(name: str, value: AttributeValue, language: str) -> str:
 def _attribute(name: str, values: tuple[AttributeValue, ...], language: str) -> Iterator[Fact]:
     en, zh = LABELS.get(name, (name.replace("_", " "), ""))
     names = tuple(c for words in (en, *zh.split(), name.replace("_", " ")) for c in read_clauses(words))
-    for value in values:
-        shown = shown_value(name, value, language)
-        if ORDERS.search(shown):
-            continue
+    texts_of = [shown_value(name, value, language) for value in values]
+    if any(_steers(shown) for shown in texts_of):
+        return  # a feed's commas may have cut an order into values that look harmless one by one
+    for value, shown in zip(values, texts_of, strict=True):
         if isinstance(value, bool):
             texts = [*en.split(), *zh.split()] if name in LABELS else [en]
             texts = texts if value else [f"{'不' if '一' <= t[0] <= '鿿' else 'not '}{t}" for t in texts]
@@ -116,8 +119,18 @@ def _attribute(name: str, values: tuple[AttributeValue, ...], language: str) -> 
             yield Fact(name, shown, tuple(c for t in texts for c in read_clauses(t)), names)
 
 
+def _steers(text: str) -> bool:
+    """Return whether a value orders, boasts, compares or is disguised instead of naming something."""
+    return bool(ORDERS.search(text) or RANKING.search(text) or disguised(text))
+
+
+def plain_value(shown: str) -> bool:
+    """Return whether a text reads as the value of a field and not as a sentence."""
+    return len(shown.split()) <= _MOST_WORDS and not _SENTENCE_MARKS.search(shown)
+
+
 def _title(title: str) -> Iterator[Fact]:
-    if ORDERS.search(title):
+    if ORDERS.search(title) or disguised(title):
         return
     head = title[: match.start()] if (match := _FOR.search(title)) else title
     if head.strip():
@@ -128,7 +141,7 @@ def _title(title: str) -> Iterator[Fact]:
 
 def _description(text: str) -> Iterator[Fact]:
     for sentence in sentences(text[:_MAX_DESCRIPTION]):
-        if ORDERS.search(sentence):
+        if ORDERS.search(sentence) or disguised(sentence):
             return
         clauses = tuple(
             c for c in read_clauses(sentence) if not (UNUSABLE.search(c.text) or RANKING.search(c.text) or c.doubtful)
@@ -147,7 +160,7 @@ def product_facts(product: Product, language: str = "en") -> list[Fact]:
     for name, values in product.attributes.items():
         facts.extend(_attribute(name, values, language))
     for name, text in (("brand", product.brand), ("mpn", product.mpn), *(("gtin", g) for g in product.gtin)):
-        if text and not ORDERS.search(text):
+        if text and not ORDERS.search(text) and not disguised(text):
             facts.append(Fact(name, text, read_clauses(text)))
     facts.extend(_title(product.title))
     path = [part for part in product.category if not ORDERS.search(part)]

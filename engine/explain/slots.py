@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from engine.explain.check_ranks import ranked
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
-from engine.explain.facts import label, shown_money
+from engine.explain.facts import label, plain_value, shown_money
 from engine.explain.ground import check
 from engine.explain.things import thing_of
 from engine.schema import Citation, Money, Product, Quantity
@@ -94,8 +94,9 @@ class _Filling:
         yield from self._prices()
         yield from self._ranks()
         product = self._product
-        if product.brand and (cited := self._stands(product.brand, "品牌是{}。" if self._zh else "By {}.")):
-            yield Slot("brand", product.brand, cited, any(f.field == "brand" and f.part_of_need for f in self._item.fields))
+        brand = product.brand if plain_value(product.brand) else ""
+        if brand and (cited := self._stands(brand, "品牌是{}。" if self._zh else "By {}.")):
+            yield Slot("brand", brand, cited, any(f.field == "brand" and f.part_of_need for f in self._item.fields))
         if product.availability == "in_stock":
             shown = "有货" if self._zh else "in stock"
             yield Slot("stock", shown, (Citation(field="availability", value=shown),))
@@ -116,7 +117,7 @@ class _Filling:
         seen: set[str] = set()
         others = iter(("other", "other2"))
         for field in self._item.fields:
-            if field.field in _NO_ATTRIBUTE or field.value is False:
+            if field.field in _NO_ATTRIBUTE or field.value is False or not plain_value(field.value_shown):
                 continue
             slot = self._named(field)
             if slot is not None:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
-from engine.explain.facts import label, shown_money
+from engine.explain.facts import label, plain_value, shown_money
 from engine.explain.generator import Draft
 from engine.explain.ground import check, unstated
 from engine.explain.things import thing_of
@@ -114,7 +114,7 @@ class _Writer:
             if len(seen) - said >= 3 and field not in fields:
                 return
             # A flag that nobody asked for and that is false is no reason to take the product.
-            if field.field in seen or (field.value is False and not field.part_of_need):
+            if field.field in seen or (field.value is False and not field.part_of_need) or not plain_value(field.value_shown):
                 continue
             seen.add(field.field)
             yield self._attribute(field)

@@ -107,7 +107,7 @@ RANKING = re.compile(
     r"suggest|contest|crest|zest|protest|manifest|arrest|tempest|everest)\b)[a-z]{2,}est\b"
     r"|[最冠]|第1|第一|唯一|首选|顶级|顶尖|极致|极佳|完美|全网|史上|独一无二|无敌|无与伦比|王者|之王|更|还要"
     r"|比(?!例|赛|基尼|熊|萨)|超越|胜过|优于"
-    r"|领先|推荐|必买|必备|爆款|热销|畅销|热卖|销量|国家级|世界级|绝对|100%(?:有效|满意|正品|好评)|万能",
+    r"|荣获|获奖|得奖|大奖|金奖|银奖|奖项|领先|推荐|必买|必备|爆款|热销|畅销|热卖|销量|国家级|世界级|绝对|100%(?:有效|满意|正品|好评)|万能",
     re.IGNORECASE,
 )
 """Superlatives, comparisons and praise. They pass only where they can be computed again."""
@@ -121,7 +121,10 @@ ORDERS = re.compile(
     r"user|shopper|buyer|with)\b|\byou (?:must|should|are now)\b|\b(?:buy|order|click|visit|call|subscribe"
     r"|hurry|act)\b.{0,12}"
     r"\b(?:now|here|today|us|this)\b|忽略|无视|指令|提示词|助手|人工智能|排在|排名|排第|告诉|请说|回答|必须说"
-    r"|务必|赶快|赶紧|立即|立刻|马上"
+    r"|务必|赶快|赶紧|立即|立刻|马上|系统[:：]|你现在是|机器人客服|销售机器人|[对向](?:每位|每个|所有)?(?:顾客|客户|用户|买家)(?:说|回答)"
+    r"|密钥|复述|输出.{0,8}(?:设置|提示|JSON)|别无选择|附在.{0,8}后"
+    r"|\bapi keys?\b|\b(?:output|append|reveal|leak|send)\b.{0,30}\b(?:key|prompt|settings|password|searches|json)\b"
+    r"|\bevery shopper\b|\bsales bot\b"
     r"|点击|下单|抢购|扫码|加微信|联系客服",
     re.IGNORECASE,
 )
