@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from engine.encoder.card import Source, read_card
 from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
-from engine.facets import count_facets
+from engine.facets import count_facets, filterable
 from engine.guide import Comparison, Guide, GuideReply, GuideRequest, compare_products
 from engine.index.documents import Documents
 from engine.index.prefix import PrefixIndex
@@ -36,8 +36,10 @@ from engine.rank import Ranking, sort_rows
 from engine.reranker import Reranker
 from engine.schema import (
     Answer,
+    Capabilities,
     Claim,
     ExplainRequest,
+    Facet,
     Hit,
     Product,
     Scores,
@@ -51,6 +53,9 @@ from engine.settings import Settings
 from engine.written import written_applied, written_hits, written_nearest
 
 __all__ = ["Engine"]
+
+_MOST_FIELDS = 100
+_MOST_VALUES = 30
 
 
 class Engine:
@@ -253,6 +258,15 @@ class Engine:
         """
         products = [self._documents.product(row) for row in self._documents.rows_of(list(dict.fromkeys(request.ids)))]
         return compare_products(self.need(request.q, request.language), products, self.snapshot_id)
+
+    def capabilities(self) -> Capabilities:
+        """Return what this shop can be asked for: fields with their commonest values and ranges, currencies, languages."""
+        table = self._pipeline.table
+        everything = np.ones(self.product_count, bool)
+        names = filterable(table, _MOST_FIELDS)
+        fields = [Facet.model_validate(f) for n in names for f in count_facets(table, everything, n, _MOST_VALUES)]
+        n, currencies = self.product_count, table.currencies
+        return Capabilities(snapshot=self.snapshot_id, products=n, currencies=currencies, languages=["en", "zh"], fields=fields)
 
     def parsed(self, q: str) -> ParsedQuery:
         """Return a query taken apart."""

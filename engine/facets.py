@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.index.filters import quote
 from engine.index.table import Column, Table
 
-__all__ = ["count_facets"]
+__all__ = ["count_facets", "filterable"]
 
 _FIRST = ("category", "price", "brand", "availability", "color", "size", "material", "gender")
 _NEVER = frozenset({"id", "gtin", "mpn", "item_group_id", "currency", "in_stock", "on_sale"})
@@ -32,6 +32,12 @@ def count_facets(table: Table, mask: NDArray[np.bool_], names: str, most_values:
     chosen = list(dict.fromkeys(f for name in asked for f in (_useful(table, mask) if name == "*" else [name])))
     found = int(np.count_nonzero(mask))
     return [_facet(name, table.field(name), mask, found, most_values) for name in chosen]
+
+
+def filterable(table: Table, most: int) -> list[str]:
+    """Return the fields that filters may name, those that most products have first, at most so many."""
+    held = {name: max(len(column.rows) for column in columns) for name, columns in table.fields.items() if name[0] != "_"}
+    return sorted(held, key=lambda name: (name not in _FIRST, -held[name], name))[:most]
 
 
 def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int, most: int) -> dict[str, Any]:

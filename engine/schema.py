@@ -284,6 +284,17 @@ class SearchResponse(_Wire):
     search_time_ms: float
 
 
+class Capabilities(_Wire):
+    """What a shop can be asked for, for whoever puts a filter together: a field's commonest values each with its ``filter``, its
+    ranges by unit or currency, and how many products say nothing of it (``missing``)."""
+
+    snapshot: str
+    products: int
+    currencies: list[str]
+    languages: list[str]
+    fields: list[Facet]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A search answered and ready to send: ``json`` is the text of a :class:`SearchResponse`, ``found`` its total."""

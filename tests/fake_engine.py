@@ -20,6 +20,7 @@ from engine.guide import Comparison, GuideReply, GuideRequest, Piece
 from engine.schema import (
     Answer,
     Applied,
+    Capabilities,
     Citation,
     Claim,
     ExplainRequest,
@@ -139,6 +140,9 @@ class FakeEngine:
             return GuideReply(say=[request.text], state=state, hits=self._hits(2), found=2, snapshot=self.snapshot_id)
         finally:
             self._leave()
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(snapshot=self.snapshot_id, products=10, currencies=["CNY"], languages=["zh"], fields=[])
 
     def compare(self, request: ExplainRequest) -> Comparison:
         for product_id in request.ids:

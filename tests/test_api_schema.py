@@ -21,6 +21,7 @@ OPERATIONS = [
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
+    "GET /v1/capabilities",
     "GET /v1/products/{product_id}",
     "GET /v1/search",
     "GET /v1/similar/{product_id}",

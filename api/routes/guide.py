@@ -1,4 +1,5 @@
 """``POST /v1/guide``: one turn of a conversation. ``POST /v1/compare``: what differs between products.
+``GET /v1/capabilities``: what can be asked for.
 
 The state of a conversation comes with the reply and is sent back with the next turn, or is kept here under a ``session`` where
 ``keep`` asks for that; ``DELETE /v1/guide/{session}`` forgets it. Knows nothing of how the guide answers.
@@ -20,7 +21,7 @@ from api.problems import problem_docs
 from api.reload import Engines
 from api.sessions import Sessions
 from engine.guide import Comparison, GuideReply, GuideRequest
-from engine.schema import ExplainRequest
+from engine.schema import Capabilities, ExplainRequest
 
 __all__ = ["guide_routes"]
 
@@ -107,5 +108,17 @@ def guide_routes(engines: Engines, keeps: bool = True) -> APIRouter:
     async def compare(wanted: Annotated[ExplainRequest, Body(openapi_examples=_COMPARED)]) -> Comparison:
         with engines.lease() as engine:
             return await anyio.to_thread.run_sync(engine.compare, wanted, limiter=threads)
+
+    @router.get(
+        "/v1/capabilities",
+        summary="What can be asked for",
+        description="The fields that filters may name, those that most products have first, with their commonest values, ranges "
+        "and units.",
+        operation_id="capabilities",
+        responses=problem_docs(429, 503),
+    )
+    async def capabilities() -> Capabilities:
+        with engines.lease() as engine:
+            return await anyio.to_thread.run_sync(engine.capabilities, limiter=threads)
 
     return router

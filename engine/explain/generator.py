@@ -49,14 +49,17 @@ def make_generator(settings: Settings) -> Generator:
     """
     if settings.generator == "endpoint":
         from engine.explain.endpoint import EndpointGenerator
+        from engine.explain.guarded import GuardedGenerator
 
-        return EndpointGenerator(settings)
+        return GuardedGenerator(EndpointGenerator(settings))
     if settings.generator == "local":
+        from engine.explain.guarded import GuardedGenerator
         from engine.explain.local import LocalGenerator
 
         if not settings.generator_model:
             raise SettingsError("`generator_model` is empty. Set it to the folder of the local model.")
-        return LocalGenerator(settings.generator_model, settings.generator_timeout_s, settings.generator_max_chars)
+        local = LocalGenerator(settings.generator_model, settings.generator_timeout_s, settings.generator_max_chars)
+        return GuardedGenerator(local)
     if settings.generator == "writer":
         from engine.explain.writer import WriterGenerator
 
