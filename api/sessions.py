@@ -36,10 +36,12 @@ class Sessions:
             return found[1] if found else None
 
     def put(self, state: GuideState, key: str = "") -> str:
-        """Keep a state under a key, a new one where none is given, and return the key."""
-        key = key or secrets.token_urlsafe(18)
+        """Keep a state under a key, a new one where none is given, and return the key; empty where it was erased meanwhile."""
         with self._lock:
             self._forget()
+            if key and key not in self._states:
+                return ""
+            key = key or secrets.token_urlsafe(18)
             self._states.pop(key, None)
             self._states[key] = (self._clock() + self._seconds, state)
             while len(self._states) > self._most:

@@ -67,7 +67,7 @@ def record_text(product: Product) -> str:
 
 def _says(record: str, shown: str) -> bool:
     """Return whether a record says a number or a phrase, not as a part of a longer one."""
-    return re.search(rf"(?<![\w.]){re.escape(shown.lower())}(?![\d]|\.\d)", record) is not None or shown.lower() in record
+    return re.search(rf"(?<![\w.]){re.escape(shown.lower())}(?![\d]|\.\d)", record) is not None
 
 
 def _numbers(text: str, language: str, record: str, other: Product, chance: random.Random) -> str:

@@ -35,6 +35,7 @@ __all__ = ["Case", "ExplainingReport", "GeneratorResult", "Scripted", "cases", "
 _SHOWN = 3
 _LIES_A_PRODUCT = 4
 _VALUE = re.compile(r"\d+(?:[.,]\d+)?")
+_OF_PRICE = r"cheap|便宜|limit|within|预算|以内|上限|符合"
 _LETTERS = re.compile(r"[a-z]{2,}")
 _LONG_S = 60.0
 _SHARES = {
@@ -220,7 +221,7 @@ def _parts(text: str) -> set[str]:
 def _computed(name: str, text: str) -> bool:
     """Return whether a claim says something that is worked out from a field: a rank, a limit, stock, whom it is for."""
     shapes = {
-        "weight": r"light|轻", "price": r"cheap|便宜|limit|within|预算|以内", "sale_price": r"cheap|便宜|limit|within|预算|以内",
+        "weight": r"light|轻", "price": _OF_PRICE, "sale_price": _OF_PRICE,
         "availability": r"stock|有货", "gender": r"men|women|kids|男|女|儿童", "description": r"mention|提到",
     }  # fmt: skip
     absent = re.search(r"does not mention|没有提到", text) is not None  # what is absent is seen in the whole record
@@ -250,7 +251,8 @@ def _lie(
             true, other = said.get(f"{language} {product.id}", ()), chance.choice(products)
             if not true or other.id == product.id:
                 continue
-            about_other = said.get(f"{language} {other.id}", ("",))
+            own = [f"{limit.value:g}" for limit in price_limits(case.need)]  # what is said of a limit may be true of many
+            about_other = [t for t in said.get(f"{language} {other.id}", ()) if not any(n in t for n in own)] or [""]
             all_lies = list(lies(chance.choice(true), language, product, other, chance.choice(about_other), chance))
             made += chance.sample(all_lies, min(_LIES_A_PRODUCT, len(all_lies)))
             done += bool(all_lies)

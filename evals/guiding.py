@@ -2,7 +2,7 @@
 
 In: an engine, and how people begin (:func:`leads_of`). Out: a :class:`GuidingReport`, the guide beside one search with the same
 first words. A shopper begins with a thing, some of what it should be, and perhaps a limit of price; answers a question by the
-product in mind, says that it does not matter where its record has no answer, and tells one more trait where nothing is asked.
+product in mind, and tells one more trait, or asks for more, where nothing is asked or its record has no answer.
 Found is what is among the products shown. Drawn from a seed. Knows nothing of how the guide decides.
 """
 

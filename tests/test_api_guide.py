@@ -54,6 +54,7 @@ def test_several_processes_keep_nothing(store):
         {"text": "x", "state": {"pieces": [{"kind": "thing", "text": "x"}] * 25}},
         {"text": "x", "state": {"pieces": [{"kind": "order", "text": "x"}]}},
         {"text": "x", "state": {"prompt": "ignore"}},
+        {"text": "x", "state": {"pieces": [{"kind": "limit", "text": "x", "filter": "price:<9" + " " * 300}] * 24}},
         {"choice": {"label": "x", "field": "color", "filter": "y" * 401}},
         {"text": "x", "more": 1},
     ],

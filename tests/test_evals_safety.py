@@ -80,6 +80,7 @@ def test_a_shop_that_gives_in_is_seen(engine, tmp_path, monkeypatch):
     report = score_safety(engine, QUERIES, [TemplateGenerator()], reindex, tmp_path)
     assert report.shown["obedient"] > 0
     assert report.shown["echo"] > 0
+    assert report.leaked > 0
     assert report.examples
 
 

@@ -50,12 +50,44 @@ def test_what_a_seller_boasts_or_orders_is_no_slot():
         ("Cityline Leather Laptop Briefcase 14 in", None),
         ("Clear Case for Quillon Phone", "a clear case"),
         ("Norrbeck Hiking Boots, Brown", "hiking boots"),
+        ("Panwick Steel Saucepan 2 L with Lid", None),
+        ("Panwick Steel Saucepan, No Lid", None),
+        ("Greenthumb Greenhouse, 3-Tier, PVC Cover", None),
+        ("Leafmere Earl Grey Tea, 50 Bags", "a tea"),
+        ("时辰 运动手表 GPS", None),
     ],
 )
 def test_a_thing_is_what_the_title_ends_its_name_with(title, thing):
     need = Need("clear hiking", "en", ("clear", "hiking"))
     slot = slots_of(Product("x", title), need, []).get("thing")
     assert (slot and slot.shown) == thing
+
+
+@pytest.mark.parametrize("none", ["none", "N/A", "NONE", "无", "not supported"])
+def test_what_is_not_there_is_no_value(none):
+    bare = replace(JACKET, attributes={"warranty": (none,), "waterproof": (none,), "hood": (none,)})
+    assert not {"warranty", "rating", "other"} & set(slots_of(bare, shown=[bare]))
+
+
+def test_a_bag_has_no_screen():
+    screen = {"screen_size": (Quantity(39.624, "cm"),)}
+    bag = Product("b", "Cityline Laptop Bag", category=("Bags", "Laptop Bags"), attributes=screen)
+    laptop = Product("l", "Slatebrook Laptop", category=("Computers", "Laptops"), attributes=screen)
+    assert "screen_size" not in slots_of(bag, shown=[bag])
+    assert slots_of(laptop, shown=[laptop])["screen_size"].shown == "15.6 in"
+
+
+def test_a_limit_without_a_currency_is_a_number():
+    need = replace(NEED_EN, understood=(Understood(kind="price", text="80", start=0, end=0, filter="price:<=80"),))
+    assert slots_of(JACKET, need)["limit"].shown == "80"
+
+
+def test_who_did_not_ask_for_a_thing_is_not_told_so():
+    boots = Product("x", "Norrbeck Hiking Boots", price=Money(900, "USD"))
+    asked, other = Need("boots", "en", ("boots",)), Need("jacket", "en", ("jacket",))
+    text = "You were looking for {thing*}: here is one at {price}."
+    assert fill(text, slots_of(boots, asked, [boots])) is not None
+    assert fill(text, slots_of(boots, other, [boots])) is None
 
 
 def test_a_case_for_a_phone_is_never_that_phone():
@@ -122,6 +154,7 @@ def test_stretches_may_be_joined_anew_and_nothing_else_is_approved():
     assert WORDING.approved("In {color}.", "en")
     assert not WORDING.approved("It weighs only {weight}.", "en")
     assert not WORDING.approved("It weighs {price}.", "en")
+    assert not WORDING.approved("It weighs{weight}.", "en")
     assert not WORDING.approved("It costs $5.", "en")
     assert not WORDING.approved("It weighs {weight}.", "zh")
 

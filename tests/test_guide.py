@@ -128,6 +128,47 @@ def test_cheaper_means_cheaper_than_what_was_shown(talk, engine):
         assert all(p.major < min(shown) for p in prices if p.currency == "USD")
 
 
+@pytest.mark.parametrize(
+    ("turns", "query"),
+    [
+        (("jacket", "not black", "I don't want leather"), "jacket, not black, don't want leather"),
+        (("hiking jacket", "waterproof", "not waterproof"), "hiking jacket, not waterproof"),
+        (("hiking jacket", "anything in blue?"), "blue hiking jacket"),
+        (("hiking jacket", "any brand except Cobalt"), "hiking jacket, except Cobalt"),
+        (("red hiking jacket", "remove the red"), "hiking jacket"),
+        (("hiking jacket under $80", "show me some cheaper tents"), "cheaper tents"),
+        (("hiking jacket", "Thanks, bye"), "hiking jacket"),
+        (("hiking jacket", "I don't know"), "hiking jacket"),
+        (("想买个保温杯",), "保温杯"),
+        (("保温杯", "换一批"), "保温杯"),
+    ],
+)
+def test_words_do_what_they_mean_and_no_more(talk, turns, query):
+    for text in turns:
+        talk.say(text)
+    assert talk.state.query == query
+
+
+def test_cheaper_ones_in_blue_are_both(talk):
+    talk.say("hiking jacket")
+    talk.say("cheaper ones in blue")
+    assert [p.kind for p in talk.state.pieces] == ["quality", "thing", "limit"]
+    assert "blue" in talk.state.query
+
+
+def test_a_state_that_is_too_large_is_refused_and_none_is_handed_out_that_would_be():
+    with pytest.raises(ValueError, match="together"):
+        GuideState(pieces=[Piece(kind="limit", text="x", filter="price:<99999" + " " * 300)] * 24)
+    assert GuideState(pieces=[Piece(kind="quality", text="red", filter="  ")]).query == "red"
+
+
+def test_the_last_page_is_not_left(talk):
+    talk.say("hiking jacket")
+    talk.state = talk.state.model_copy(update={"page": 100})
+    talk.say("show me more")
+    assert talk.state.page == 100
+
+
 def test_what_keeps_everything_out_is_let_go_and_said(talk):
     reply = talk.say("hiking jacket under $5")
     assert reply.changes[-1].what == "relaxed"
@@ -187,10 +228,10 @@ def test_more_shows_others_until_there_are_none(talk):
 
 
 def test_language_follows_the_shopper_and_can_be_asked_for(talk):
-    assert "款符合" in talk.say("保温杯").say[0]
+    assert "款。" in talk.say("保温杯").say[0]
     assert not any("It " in c.text or "The " in c.text for c in talk.reply.claims)
-    assert "fit" in talk.say("in english please").say[0]
-    assert "款符合" in talk.say("不要不锈钢的").say[0]
+    assert "Found" in talk.say("in english please").say[0]
+    assert "款。" in talk.say("不要不锈钢的").say[0]
     assert talk.ids == ["Z2"]
 
 

@@ -40,6 +40,13 @@ class Limit:
     currency: str
     text: str
 
+    @property
+    def shown(self) -> str:
+        """The limit as a shop writes it; a number alone where the shopper named no currency."""
+        if not self.currency:
+            return f"{self.value:g}" if self.value < 1e6 else f"{self.value:.0f}"
+        return shown_money(Money(round(self.value * 10 ** Money.decimals(self.currency)), self.currency))
+
     def met_by(self, price: Money | None) -> bool:
         """Return whether a price is known to keep this limit; another currency is never known to."""
         if price is None or (self.currency and price.currency != self.currency):

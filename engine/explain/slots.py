@@ -16,8 +16,10 @@ from engine.explain.check_ranks import ranked
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
 from engine.explain.facts import label, plain_value, shown_money
 from engine.explain.ground import check
-from engine.explain.things import thing_of
-from engine.schema import Citation, Money, Product, Quantity
+from engine.explain.things import own_lexicon, thing_of
+from engine.language import stem_of, words
+from engine.lexicon import is_accessory
+from engine.schema import Citation, Product, Quantity
 
 __all__ = ["ASKED", "SLOT", "SLOTS", "Slot", "fill", "fill_slots"]
 
@@ -43,6 +45,7 @@ _NO_ATTRIBUTE = frozenset(
     {"title", "brand", "category", "description", "mpn", "gtin", "availability", "price", "sale_price", "condition", "age_group"}
 )
 _PEOPLE = {"male": ("men", "男士"), "female": ("women", "女士"), "kids": ("kids", "儿童")}
+_NONE = frozenset({"none", "no", "n/a", "na", "not rated", "not supported", "无", "否", "没有", "不支持", "-"})
 _LONGEST = 60
 _LONGEST_OTHER = 32
 _LONGEST_QUOTE = 160
@@ -87,6 +90,7 @@ class _Filling:
         self._need, self._item, self._products = need, item, products
         self._product = item.product
         self._zh = need.language == "zh"
+        self._accessory = is_accessory(item.product.category, item.product.title, own_lexicon())
 
     def slots(self) -> Iterator[Slot]:
         """Yield every slot that is there, each name once."""
@@ -102,7 +106,8 @@ class _Filling:
             yield Slot("stock", shown, (Citation(field="availability", value=shown),))
         thing = thing_of(product, self._need)
         if thing and (cited := self._stands(thing, "这是{}。" if self._zh else "This is {}.")):
-            yield Slot("thing", thing, cited, True)
+            named = {stem_of(w) for w in words(thing)}
+            yield Slot("thing", thing, cited, any(stem_of(w) in named for t in self._need.terms for w in words(t)))
         if product.category and (cited := self._stands(kind := product.category[-1].lower(), "{}。" if self._zh else "{}.")):
             yield Slot("kind", kind, cited)
         yield from self._description(thing)
@@ -119,6 +124,8 @@ class _Filling:
         for field in self._item.fields:
             if field.field in _NO_ATTRIBUTE or field.value is False or not plain_value(field.value_shown):
                 continue
+            if field.value_shown.strip().lower() in _NONE or (field.field == "screen_size" and self._accessory):
+                continue  # a bag's screen size is that of a laptop that fits
             slot = self._named(field)
             if slot is not None:
                 if slot.name not in seen:
@@ -137,7 +144,8 @@ class _Filling:
             if value is True:
                 return Slot(name, label(name, self._need.language), cited, asked)
             stands = self._stands(field.value_shown, f"{label(name, self._need.language)} {{}}.")
-            return Slot("rating", field.value_shown, stands, asked) if stands and _coded(field.value_shown) else None
+            rated = any(c.isdigit() for c in field.value_shown)
+            return Slot("rating", field.value_shown, stands, asked) if stands and rated else None
         if name not in _NAMED or isinstance(value, bool):
             return None
         if isinstance(value, Quantity):
@@ -168,8 +176,7 @@ class _Filling:
         limits = [x for x in price_limits(self._need) if x.op[0] == "<" and x.met_by(price)]
         yield Slot("price", shown_money(price), cited, bool(limits))
         if limits:
-            minor = round(limits[0].value * 10 ** Money.decimals(price.currency))
-            yield Slot("limit", shown_money(Money(minor, price.currency)), cited, True)
+            yield Slot("limit", limits[0].shown, cited, True)
         if product.sale_price and product.price and product.sale_price.amount < product.price.amount:
             former = shown_money(product.price)
             yield Slot("former", former, (*cited, Citation(field="price", value=former)))

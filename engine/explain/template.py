@@ -16,7 +16,7 @@ from engine.explain.generator import Draft
 from engine.explain.ground import check, unstated
 from engine.explain.things import thing_of
 from engine.explain.vocabulary import EN_NEUTRAL
-from engine.schema import Money, Product
+from engine.schema import Product
 
 __all__ = ["TemplateGenerator", "beside"]
 
@@ -151,8 +151,7 @@ class _Writer:
         plain = _pick(_ZH_PRICE if self._zh else _EN_PRICE, product).format(p=shown)
         limits = [x for x in price_limits(self._need) if x.op[0] == "<" and x.met_by(price)]
         if limits:
-            minor = round(limits[0].value * 10 ** Money.decimals(price.currency))
-            limit = shown_money(Money(minor, price.currency))
+            limit = limits[0].shown
             if self._zh:
                 yield f"{plain}，{_pick(_ZH_LIMIT, product).format(l=limit)}"
             else:

@@ -16,25 +16,33 @@ from engine.language import Word, is_stop, stem_of, words
 from engine.lexicon import Lexicon, find_head
 from engine.schema import Product
 
-__all__ = ["thing_of"]
+__all__ = ["own_lexicon", "thing_of"]
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_LINKS = re.compile(r"\b(?:for|f|fits|compatible with|to fit)\b|适用|适配|专用|兼容", re.IGNORECASE)
+_ENDS = re.compile(
+    r"[,;(（，；|/]|\s[-–—+]\s|\b(?:for|f|fits|compatible with|to fit|with|without|w|incl(?:uding|\.)?|no|and|plus)\b|&"
+    r"|(?<!\w)\d[\d.,]*\s?(?:[a-z]{1,6}\b)?|适用|适配|专用|兼容|[含带配送](?!子|鱼)",
+    re.IGNORECASE,
+)
+"""Where the name of a product may end in its title: what follows are parts, sizes, and what it goes with."""
 _LONG_U = re.compile(r"^(?:us|uni|use|usb|eu|ut)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
-def _lexicon() -> Lexicon:
+def own_lexicon() -> Lexicon:
+    """Return the lexicon that comes along, read once."""
     return Lexicon.own()
 
 
 def thing_of(product: Product, need: Need) -> str:
     """Return what a product is in the language of the need, English with its article; empty where that is not sure."""
     title = product.title
-    if match := _LINKS.search(title):
+    if (match := _ENDS.search(title)) and match.start():
         title = title[: match.start()]
+    if need.language != "zh" and _HAN.search(title):
+        return ""
     found = words(title)
-    head = find_head(found, _lexicon().find(title, found))
+    head = find_head(found, own_lexicon().find(title, found))
     if head.thing is None or not head.known:
         return ""
     first, last = head.thing

@@ -223,4 +223,4 @@ def _follow(seeds: Sequence[Seed]) -> dict[str, tuple[tuple[str, str], ...]]:
 
 
 def _plain(words: str) -> str:
-    return re.sub(r"\s+", " ", words).strip().lower()
+    return re.sub(r"\s+", " ", words).lower()

@@ -25,6 +25,8 @@ _FIRST = (
 )  # fmt: skip
 _LABELS = {"price": ("price", "价格"), "brand": ("brand", "品牌")}
 _MORE = frozenset({"battery_life", "battery_capacity", "storage"})
+_ASKED = frozenset({"brand", "color", "size", "gender", "season", "pattern"})
+"""Fields of which it is enough to have what was asked for."""
 _NEVER = frozenset({"condition", "age_group"})
 _LONGEST = 120
 
@@ -64,7 +66,7 @@ def _values(product: Product, language: str) -> Mapping[str, str]:
 def _best(name: str, products: Sequence[Product], evidence: Sequence[Evidence]) -> str:
     """Return the product that a field speaks for."""
     answers = [e.product.id for e in evidence if any(f.field == name and f.part_of_need for f in e.fields)]
-    if len(answers) == 1:
+    if len(answers) == 1 and (name in _ASKED or any(v is True for p in products for v in p.attributes.get(name, ()))):
         return answers[0]
     what = {"price": "low", "weight": "light"}.get(name)
     for product in products if what else ():
@@ -73,7 +75,8 @@ def _best(name: str, products: Sequence[Product], evidence: Sequence[Evidence]) 
     if name in _MORE:
         amounts = {p.id: p.attributes.get(name, ("",))[0] for p in products}
         known = {i: a.value for i, a in amounts.items() if isinstance(a, Quantity)}
-        if len(known) == len(products) and len(set(known.values())) == len(known):
+        one_unit = len({a.unit for a in amounts.values() if isinstance(a, Quantity)}) == 1
+        if one_unit and len(known) == len(products) and len(set(known.values())) == len(known):
             return max(known, key=lambda i: known[i])
     return ""
 

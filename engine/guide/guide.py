@@ -17,7 +17,7 @@ from engine.guide.questions import choose_question
 from engine.guide.state import Change, GuideReply, GuideRequest, GuideState, Piece
 from engine.guide.turn import Turn, chosen, read_turn
 from engine.query import ParsedQuery
-from engine.schema import Claim, ExplainRequest, Money, Product, SearchRequest, SearchResponse
+from engine.schema import Claim, ExplainRequest, Hit, Money, Product, Scores, SearchRequest, SearchResponse
 
 __all__ = ["Guide", "Shop"]
 
@@ -82,7 +82,7 @@ class Guide:
     def _compared(self, turn: Turn, state: GuideState, shown: Sequence[Product], language: str) -> GuideReply:
         products = [p for p in shown if p.id in turn.ids]
         table = compare_products(self._shop.need(state.query, language), products, self._shop.snapshot_id)
-        hits = [hit for hit in self._search(state, _LOOKED_AT).hits if hit.document["id"] in turn.ids]
+        hits = [Hit(document=p.to_document(), scores=Scores(fused=0.0, lexical=0.0)) for p in products]
         return GuideReply(say=[], state=state, hits=hits, comparison=table, snapshot=self._shop.snapshot_id)
 
     def _search(self, state: GuideState, per_page: int, page: int = 1) -> SearchResponse:
@@ -97,18 +97,20 @@ class Guide:
         need = " ".join(p.text for p in state.pieces if p.kind != "word")
         if not response.found:
             state_without, dropped = self._relaxed(state)
-            if dropped is None:
+            if not dropped:
                 say.append(nothing(need, language))
                 return GuideReply(
                     say=say, state=state, changes=changes, hits=response.nearest[:_SHOWN], snapshot=self._shop.snapshot_id
                 )
-            changes.append(Change(what="relaxed", piece=dropped))
-            say.append(relaxed(dropped.text, language))
+            changes += [Change(what="relaxed", piece=piece) for piece in dropped]
+            say.append(relaxed(" ".join(piece.text for piece in dropped), language))
             response = self._search(state_without, _LOOKED_AT)
         else:
             say.append(found(response.found, response.found_relation == "eq", need, language))
         first = (state.page - 1) * _SHOWN
         hits = response.hits[first : first + _SHOWN]
+        if first >= _LOOKED_AT and first < response.found:
+            hits = self._search(state, _SHOWN, state.page).hits
         if not hits:
             say = [none_left(language)]
             return GuideReply(say=say, state=state, changes=changes, found=response.found, snapshot=self._shop.snapshot_id)
@@ -135,12 +137,12 @@ class Guide:
         products = self._shop.known_products([hit.document["id"] for hit in response.hits])
         return [price for p in products if (price := p.current_price)]
 
-    def _relaxed(self, state: GuideState) -> tuple[GuideState, Piece | None]:
-        """Return the state without the last piece that keeps everything out, and that piece."""
-        for piece in reversed(state.pieces):
-            if piece.kind in ("thing", "word") or (piece.kind == "quality" and not piece.filter):
-                continue
-            without = state.model_copy(update={"pieces": [p for p in state.pieces if p is not piece]})
+    def _relaxed(self, state: GuideState) -> tuple[GuideState, list[Piece]]:
+        """Return the state without the last piece that keeps everything out, or without as many of the last as do together, and
+        what was left out; nothing where that does not help."""
+        free = [piece for piece in reversed(state.pieces) if piece.kind not in ("thing", "word")]
+        for dropped in (*([piece] for piece in free), *(free[:n] for n in range(2, len(free) + 1))):
+            without = state.model_copy(update={"pieces": [p for p in state.pieces if p not in dropped]})
             if without.pieces and self._search(without, 1).found:
-                return without, piece
-        return state, None
+                return without, dropped
+        return state, []

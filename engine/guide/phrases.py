@@ -38,11 +38,11 @@ def opening(language: str) -> str:
 
 
 def found(n: int, exactly: bool, need: str, language: str) -> str:
-    """Return how many products fit a need."""
+    """Return how many products were found for a need."""
     if language == "zh":
-        return f"{'' if exactly else '至少'}有{n}款符合“{need}”。"
-    many = f"{n} products fit" if n != 1 else "One product fits"
-    return f"{'' if exactly else 'At least '}{many} “{need}”."
+        return f"按“{need}”找到{'' if exactly else '至少'}{n}款。"
+    many = f"{n} products" if n != 1 else "one product"
+    return f"Found {'' if exactly else 'at least '}{many} for “{need}”."
 
 
 def nothing(need: str, language: str) -> str:

@@ -23,6 +23,7 @@ _LEAST_SPLIT = 0.8
 _NEVER = frozenset({"availability", "condition", "category", "currency"})
 _HARD = frozenset({"price", "color", "size", "brand", "gender"})
 _LIKED = 0.15
+_LONGEST_FILTER = 400
 
 
 def choose_question(
@@ -34,15 +35,15 @@ def choose_question(
     for facet in facets:
         if facet.field in closed or facet.field in _NEVER or facet.stats:
             continue
-        counts = [c.count for c in facet.counts[:_MOST_CHOICES]]
-        worth = _worth(counts, facet.other + sum(c.count for c in facet.counts[_MOST_CHOICES:]), found)
+        short = [c for c in facet.counts if len(c.filter) <= _LONGEST_FILTER][:_MOST_CHOICES]
+        counts = [c.count for c in short]
+        worth = _worth(counts, facet.other + sum(c.count for c in facet.counts) - sum(counts), found)
         worth += _LIKED * (facet.field in _HARD)
         if len(counts) > 1 and worth > most:
             most = worth
-            first = facet.counts[:_MOST_CHOICES]
             choices = [
                 Choice(label=_shown(facet.field, c.value, language), field=facet.field, filter=c.filter, count=c.count)
-                for c in first
+                for c in short
             ]
             best = Question(field=facet.field, text=_text(facet.field, language), choices=choices)
     if "price" not in closed:
@@ -90,8 +91,8 @@ def _bands(prices: Sequence[Money], language: str) -> Iterator[Choice]:
     for i in range(len(edges) + 1):
         low, high = (edges[i - 1] if i else None), (edges[i] if i < len(edges) else None)
         inside = sum((low is None or m > low) and (high is None or m <= high) for m in majors)
-        parts = [f"price:>{low:g}{currency}"] if low is not None else []
-        parts += [f"price:<={high:g}{currency}"] if high is not None else []
+        parts = [f"price:>{low:.{decimals}f}{currency}"] if low is not None else []
+        parts += [f"price:<={high:.{decimals}f}{currency}"] if high is not None else []
         text = band(shown[i - 1] if i else "", shown[i] if i < len(edges) else "", language)
         if inside:
             yield Choice(label=text, field="price", filter=" && ".join(parts), count=inside)

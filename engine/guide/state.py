@@ -6,9 +6,9 @@ back, or lets the server keep it. Knows nothing of how it is changed.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.index.filters import join_filters
 from engine.schema import Claim, Hit
@@ -29,6 +29,8 @@ __all__ = [
 
 MOST_PIECES = 24
 _LONGEST = 512
+_LONGEST_FILTER = 2048
+_LARGEST = 8192
 
 
 class _Wire(BaseModel):
@@ -62,12 +64,20 @@ class GuideState(_Wire):
     @property
     def query(self) -> str:
         """The need in words, as a search takes it; what is a filter is left out."""
-        return " ".join(p.text for p in self.pieces if not p.filter)[:_LONGEST]
+        wanted = [p for p in self.pieces if not p.filter.strip()]
+        plain = " ".join(p.text for p in wanted if p.kind != "exclude")
+        return ", ".join([*([plain] if plain else []), *(p.text for p in wanted if p.kind == "exclude")])[:_LONGEST]
 
     @property
     def filter_by(self) -> str:
         """The filters chosen."""
-        return join_filters(*(p.filter for p in self.pieces if p.filter))
+        return join_filters(*(p.filter for p in self.pieces if p.filter.strip()))
+
+    @model_validator(mode="after")
+    def _is_small(self) -> Self:
+        if len(self.filter_by) > _LONGEST_FILTER or sum(len(p.text) + len(p.field) + len(p.filter) for p in self.pieces) > _LARGEST:
+            raise ValueError(f"The filters together may have {_LONGEST_FILTER} characters, the pieces {_LARGEST}.")
+        return self
 
 
 class Choice(_Wire):
@@ -76,7 +86,7 @@ class Choice(_Wire):
     label: str = Field(max_length=120)
     field: str = Field(max_length=120)
     filter: str = Field(max_length=400)
-    count: int = Field(0, ge=0, description="How many of the products found it leaves.")
+    count: int = Field(0, ge=0, description="How many products have it, of a price among the first sixty found.")
 
 
 class Question(_Wire):

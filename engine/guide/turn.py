@@ -8,6 +8,7 @@ below what was shown. Knows nothing of the catalogue.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,7 +34,7 @@ _CHEAPER = re.compile(
 _DEARER = re.compile(r"\b(?:more expensive|higher[- ]end|pricier|better quality)\b|贵(?:一)?点|更贵|高档|高端", re.IGNORECASE)
 _MORE = re.compile(
     r"\b(?:(?:show|see|any) (?:me )?(?:more|others?)|more options|what else|next|something else)\b"
-    r"|换一批|还有(?:吗|别的|其他)|更多|下一页|别的",
+    r"|^\W*more\W*$|换一[批个款]|还有(?:吗|别的|其他)|更多|下一页|别的",
     re.IGNORECASE,
 )
 _ANY = re.compile(
@@ -45,6 +46,8 @@ _DROP = re.compile(
     r"\b(?:without (?:a|the|any)? ?(?:limit|budget)|(?:no|drop|forget|remove|ignore) (?:the |my )?)\b|去掉|取消|不用管|不考虑",
     re.IGNORECASE,
 )
+_PURPOSE = re.compile(r"\s*(?:for\b|to\b|适合|用来|用于|给|送)", re.IGNORECASE)
+_MOST_PAGES = 100
 _LEAD = re.compile(
     r"^(?:(?:actually|ok(?:ay)?|well|hmm+|no|yes|then|so|instead|please|sorry|rather|and|but|now|what about|how about"
     r"|let'?s see|maybe)\b"
@@ -59,7 +62,7 @@ _LANGUAGE = {
 _FIELDS = {
     "price": re.compile(r"\b(?:price|budget|cost|limit)\b|价格|预算|价位|价钱", re.IGNORECASE),
     "brand": re.compile(r"\b(?:brand|maker)\b|品牌|牌子", re.IGNORECASE),
-    "color": re.compile(r"\bcolou?r\b|颜色|色", re.IGNORECASE),
+    "color": re.compile(r"\bcolou?r\b|颜色|什么色", re.IGNORECASE),
     "size": re.compile(r"\bsize\b|尺码|尺寸|大小", re.IGNORECASE),
     "material": re.compile(r"\b(?:material|fabric)\b|材质|面料|材料", re.IGNORECASE),
     "gender": re.compile(r"\b(?:gender)\b|性别|男女", re.IGNORECASE),
@@ -72,11 +75,14 @@ _ORDINALS = (
 )
 _FILLER = frozenset(
     "please thanks thank ok okay yes no actually instead maybe rather prefer preferably about how what make only just "
+    "any anything either whatever brand maker expensive cheaper budget price cost "
+    "first second third bye know don't dont sure think looking look show me find buy give get i a an at least too that's i'm im "
     "one ones something it them that those these i'd hello hi hey want need should better more less than good nice which".split()
 ) | frozenset(
     (
-        "谢谢 好的 好 那 还是 换成 换 吧 呢 吗 嗯 可以 一下 一点 有 没有 要 想要 需要 喜欢 最好 这个 那个 "
-        "您好 你好 请问 哪个 两个 的话 是"
+        "都 随便 无所谓 便宜 谢谢 好的 好 那 还是 换成 换 吧 呢 吗 嗯 可以 一下 一点 有 没有 要 想要 需要 喜欢 最好 这个 那个 "
+        "您好 你好 请问 哪个 两个 的话 是 "
+        "想买 买个 想买个 买 找 找个 帮我 帮 我 想 个 一个 一款 款 推荐 看看 给我 来 第一个 第二个 不知道 再见"
     ).split()
 )
 
@@ -103,6 +109,7 @@ def chosen(state: GuideState, choice: Choice) -> Turn:
 def read_turn(text: str, parse: Callable[[str], ParsedQuery], state: GuideState, shown: Sequence[Product]) -> Turn:
     """Return what a shopper's words do to a conversation; ``shown`` are the products of ``state.shown``."""
     asked = next((language for language, pattern in _LANGUAGE.items() if pattern.search(text)), "")
+    more = _MORE.search(text)
     text = _bare(text)
     parsed = parse(text)
     state = state.model_copy(update={"language": asked or parsed.language or state.language})
@@ -111,13 +118,16 @@ def read_turn(text: str, parse: Callable[[str], ParsedQuery], state: GuideState,
     if shown and _COMPARE.search(text) and (ids := _meant(text, shown)):
         return Turn(state, act="compare", ids=ids)
     editing = _Editing(state)
-    cleared = _clear(text, editing)
-    priced = not cleared and _relative_price(text, parsed, shown, editing)
-    if not cleared and not priced:
-        wishes = parsed.head.known or any(u.kind in ("price", "exclude") for u in parsed.understood)
-        if _MORE.search(text) and not wishes and state.pieces:
-            return Turn(state.model_copy(update={"page": state.page + 1}), act="more")
-        _needed(parsed, editing)
+    wishes = any(
+        u.kind in ("exclude", "for") or (u.kind == "price" and u.filter) or u.field not in ("", "price") for u in parsed.understood
+    )
+    if more and not wishes and not parsed.head.known and state.pieces:
+        return Turn(state.model_copy(update={"page": min(state.page + 1, _MOST_PAGES)}), act="more")
+    if _clear(text, wishes or bool(_CHEAPER.search(text) or _DEARER.search(text)), editing):
+        return editing.turn()
+    if _relative_price(text, parsed, shown, editing):
+        parsed = parse(_DEARER.sub(" ", _CHEAPER.sub(" ", text)).strip())
+    _needed(parsed, editing)
     return editing.turn()
 
 
@@ -131,12 +141,15 @@ def _bare(text: str) -> str:
     return text
 
 
-def _clear(text: str, editing: _Editing) -> bool:
-    """Take away what no longer matters, or leave a question be; return whether that is what the words ask."""
+def _clear(text: str, wishes: bool, editing: _Editing) -> bool:
+    """Take away what no longer matters, or leave a question be; return whether that is what the words ask. Words that have
+    ``wishes`` of their own (``anything in blue``, ``any brand except one``) are no such answer."""
     anything, drop = _ANY.search(text), _DROP.search(text)
-    if not anything and not drop:
-        return False
+    if drop and editing.drop(text):
+        return True
     named = [field for field, pattern in _FIELDS.items() if pattern.search(text)]
+    if (not anything and not drop) or (wishes and not (drop and named)):
+        return False
     if named:
         for field in named:
             editing.clear(field)
@@ -150,7 +163,13 @@ def _relative_price(text: str, parsed: ParsedQuery, shown: Sequence[Product], ed
     prices = [p for product in shown if (p := product.current_price)]
     if not (cheaper or dearer) or not prices or any(u.kind == "price" and u.filter for u in parsed.understood):
         return False
-    same = [p for p in prices if p.currency == prices[0].currency]
+    thing = next((u.text for u in parsed.understood if u.kind == "object"), "")
+    old = next((p.text for p in editing.pieces if p.kind == "thing"), "")
+    if parsed.head.known and not _same(thing, old):
+        return False  # cheaper than what, if it is another thing
+    counted = Counter(p.currency for p in prices)
+    currency = max(counted, key=lambda c: (counted[c], c == ("CNY" if editing.state.language == "zh" else "USD")))
+    same = [p for p in prices if p.currency == currency]
     edge = min(same, key=lambda p: p.amount) if cheaper else max(same, key=lambda p: p.amount)
     zh = editing.state.language == "zh"
     said = ("低于" if zh else "below ") if cheaper else ("高于" if zh else "above ")
@@ -183,12 +202,13 @@ def _needed(parsed: ParsedQuery, editing: _Editing) -> None:
     pieces = [p for p in _pieces(parsed) if p.field or p.kind in ("limit", "exclude") or _says(p.text)]
     thing = next((p for p in pieces if p.kind == "thing"), None)
     old = next((p for p in editing.pieces if p.kind == "thing"), None)
-    if not editing.pieces or (thing and old and parsed.head.known and not _same(thing.text, old.text)):
+    purpose = _PURPOSE.match(parsed.text) is not None  # "for gaming" is no new thing to look for
+    if not editing.pieces or (thing and old and parsed.head.known and not purpose and not _same(thing.text, old.text)):
         editing.begin(pieces)
         return
     for piece in pieces:
         if piece.kind == "thing" and old is not None:
-            if parsed.head.known or _same(piece.text, old.text):
+            if _same(piece.text, old.text):
                 continue
             piece = piece.model_copy(update={"kind": "quality"})
         editing.put(piece if piece.kind != "word" or old is None else piece.model_copy(update={"kind": "quality"}))
@@ -249,25 +269,35 @@ class _Editing:
     def put(self, piece: Piece) -> _Editing:
         """Add a piece, in the place of one it contradicts."""
         said = {stem_of(w) for w in words(piece.text) if not is_stop(w)}
-        for i, old in enumerate(self.pieces):
+        for old in self.pieces:
             words_of_old = {stem_of(w) for w in words(old.text) if not is_stop(w)}
             same_field = bool(piece.field) and piece.field == old.field
             denied = {old.kind, piece.kind} == {"exclude", "quality"} and bool(words_of_old & said)
             if same_field or denied:
-                self.pieces[i] = piece
                 if old != piece:
                     self.changes.append(Change(what="replaced", piece=piece, before=old.text))
-                self._drop_others(piece, i)
+                self.pieces = [p for p in self.pieces if p is not old and (not piece.field or p.field != piece.field)]
+                self.pieces.insert(self._place(piece), piece)
                 return self
             if piece.kind == old.kind and said <= words_of_old:
                 return self
-        at = next((i for i, p in enumerate(self.pieces) if p.kind == "thing"), len(self.pieces))
-        self.pieces.insert(at if piece.kind in ("quality", "word") else len(self.pieces), piece)
+        self.pieces.insert(self._place(piece), piece)
         self.changes.append(Change(what="added", piece=piece))
         return self
 
-    def _drop_others(self, piece: Piece, kept: int) -> None:
-        self.pieces = [p for i, p in enumerate(self.pieces) if i == kept or not piece.field or p.field != piece.field]
+    def _place(self, piece: Piece) -> int:
+        """Return where a piece belongs: what the thing is like before it, everything else behind."""
+        if piece.kind not in ("quality", "word"):
+            return len(self.pieces)
+        return next((i for i, p in enumerate(self.pieces) if p.kind == "thing"), len(self.pieces))
+
+    def drop(self, text: str) -> bool:
+        """Take away the pieces whose words a text names; return whether there were any."""
+        said = {stem_of(w) for w in words(text)}
+        gone = [p for p in self.pieces if p.kind != "thing" and {stem_of(w) for w in words(p.text)} <= said]
+        self.pieces = [p for p in self.pieces if p not in gone]
+        self.changes += [Change(what="removed", piece=p) for p in gone]
+        return bool(gone)
 
     def clear(self, field: str) -> None:
         """Take away every piece about a field."""
