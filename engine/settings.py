@@ -83,7 +83,8 @@ class Settings(BaseSettings):
 
     # Explanations
     generator: str = Field("writer", pattern="^(writer|template|local|endpoint)$", description="Who writes explanations.")
-    generator_model: str = Field("", description="Folder for `writer` and `local`, model name for `endpoint`.")
+    generator_model: str = Field("", description="Model path for `local`, model name for `endpoint`.")
+    voice: str = Field("", description="Folder of what `writer` says and how; empty is the one that comes along.")
     generator_url: str = Field("", description="Base address of an OpenAI-compatible endpoint, ending in /v1.")
     generator_key: str = Field("", repr=False, description="Bearer key of the endpoint.")
     generator_timeout_s: float = Field(8.0, gt=0, le=600, description="Longest a whole explanation may take.")

@@ -114,7 +114,7 @@ def test_a_trained_voice_opens_writes_and_is_the_same_for_a_seed(lessons, tmp_pa
     train_writer(wording, OWN_VOICE, lessons, tmp_path / "b", SMALL)
     assert card["seeds"] == {"en": len(wording.seeds["en"]), "zh": len(wording.seeds["zh"])}
     assert (tmp_path / "a" / DECODER).read_bytes() == (tmp_path / "b" / DECODER).read_bytes()
-    generator = make_generator(Settings(generator_model=str(tmp_path / "a")))
+    generator = make_generator(Settings(voice=str(tmp_path / "a")))
     *claims, done = Explainer(generator, timeout_s=30).explain(NEED_EN, [JACKET])
     assert claims
     assert done.dropped == 0

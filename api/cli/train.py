@@ -304,7 +304,7 @@ def _reranker(
 
 @_train.command("explainer")
 def _explainer(
-    out: Annotated[Path, typer.Option(help="Folder for the voice; the setting `generator_model` takes it.")],
+    out: Annotated[Path, typer.Option(help="Folder for the voice; the setting `voice` takes it.")],
     store: Annotated[list[Path] | None, typer.Option(help="Store whose catalogue to write about; may be given often.")] = None,
     seeds: Annotated[Path | None, typer.Option(help="Folder with en.tsv and zh.tsv: department, need and explanation.")] = None,
     lessons: Annotated[int, typer.Option(help="Explanations grown from the seeds.", min=100)] = 40_000,
@@ -339,7 +339,7 @@ def _explainer(
         return
     size = f"{card['parameters'] / 1e6:.1f} million parameters, {sum(card['seeds'].values())} seeds"
     typer.echo(f"{out}: {size}, loss {card['loss']:.3f} learned and {card['held_back_loss']:.3f} on explanations kept back.")
-    typer.echo(f"Set DAOGOU_GENERATOR_MODEL={out} to use it.")
+    typer.echo(f"Set DAOGOU_VOICE={out} to use it.")
 
 
 def _show(card: dict[str, Any], out: Path, as_json: bool) -> None:

@@ -63,7 +63,7 @@ def make_generator(settings: Settings) -> Generator:
     if settings.generator == "writer":
         from engine.explain.writer import WriterGenerator
 
-        return WriterGenerator(Path(settings.generator_model)) if settings.generator_model else WriterGenerator()
+        return WriterGenerator(Path(settings.voice)) if settings.voice else WriterGenerator()
     from engine.explain.template import TemplateGenerator
 
     return TemplateGenerator()
