@@ -82,6 +82,17 @@ def test_a_limit_without_a_currency_is_a_number():
     assert slots_of(JACKET, need)["limit"].shown == "80"
 
 
+@pytest.mark.parametrize(
+    ("filter_by", "shown"),
+    [("price:<=80USD", "$80"), ("price:[20USD..80USD]", "$80"), ("price:[20..79.5]", "79.5"), ("price:<=80 && currency:=USD", "$80")],
+)
+def test_a_limit_is_shown_in_the_currency_it_was_said_in(filter_by, shown):
+    need = replace(NEED_EN, understood=(Understood(kind="price", text="80", start=0, end=0, filter=filter_by),))
+    assert slots_of(JACKET, need)["limit"].shown == shown
+    yen = replace(JACKET, price=Money(50, "JPY"), sale_price=None)
+    assert ("limit" in slots_of(yen, need, [yen])) == ("USD" not in filter_by and "[20..79" in filter_by)
+
+
 def test_who_did_not_ask_for_a_thing_is_not_told_so():
     boots = Product("x", "Norrbeck Hiking Boots", price=Money(900, "USD"))
     asked, other = Need("boots", "en", ("boots",)), Need("jacket", "en", ("jacket",))

@@ -17,7 +17,8 @@ from engine.schema import AttributeValue, Money, Product, Understood
 
 __all__ = ["Evidence", "EvidenceField", "Limit", "Need", "gather_evidence", "price_limits"]
 
-_COMPARISON = re.compile(r"price\s*:\s*(<=|>=|<|>|:=|=)?\s*\[?\s*([\d.]+)(?:\s*\.\.\s*([\d.]+))?")
+_AMOUNT = r"(\d+(?:\.\d+)?)([A-Z]{3})?"
+_COMPARISON = re.compile(rf"price\s*:\s*(<=|>=|<|>|:=|=)?\s*\[?\s*{_AMOUNT}(?:\s*\.\.\s*{_AMOUNT})?")
 _CURRENCY = re.compile(r"currency\s*:=?\s*\[?([A-Z]{3})")
 
 
@@ -81,8 +82,9 @@ def price_limits(need: Need) -> tuple[Limit, ...]:
     for item in need.understood:
         if item.kind != "price":
             continue
-        currency = found[1] if (found := _CURRENCY.search(item.filter)) else ""
-        for op, low, high in _COMPARISON.findall(item.filter):
+        named = found[1] if (found := _CURRENCY.search(item.filter)) else ""
+        for op, low, low_unit, high, high_unit in _COMPARISON.findall(item.filter):
+            currency = low_unit or high_unit or named
             if high:
                 limits.append(Limit(">=", float(low), currency, item.text))
                 limits.append(Limit("<=", float(high), currency, item.text))
