@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from engine.encoder.card import Source, read_card
 from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
+from engine.explain.wording import OWN_VOICE, load_wording
 from engine.facets import count_facets, filterable
 from engine.guide import Comparison, Guide, GuideReply, GuideRequest, compare_products
 from engine.index.documents import Documents
@@ -74,7 +75,10 @@ class Engine:
         self._pipeline = Pipeline(snapshot, settings, self._documents)
         self.languages = self._pipeline.languages
         self._explainer = Explainer(
-            make_generator(settings), timeout_s=settings.generator_timeout_s, snapshot=self.snapshot_id
+            make_generator(settings),
+            timeout_s=settings.generator_timeout_s,
+            snapshot=self.snapshot_id,
+            wording=load_wording(Path(settings.voice) if settings.voice else OWN_VOICE),
         )
 
     @classmethod

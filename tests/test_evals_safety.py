@@ -9,7 +9,7 @@ from rich.console import Console
 
 from engine.engine import Engine
 from engine.errors import EvaluationError
-from engine.explain import Draft, Verdict
+from engine.explain import Verdict
 from engine.explain.template import TemplateGenerator
 from evals import safety
 from evals.attacks import FIELDS, Attack, attacked, attacks, by_shoppers
@@ -94,4 +94,3 @@ def test_the_report_is_plain_and_printed(capsys):
     assert json.loads(json.dumps(report.to_dict()))["places_won"]["won"] == 1
     render(report, Console(width=100))
     assert "1 won places" in capsys.readouterr().out
-    assert Draft("a", "b")

@@ -3,19 +3,21 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from engine.errors import GeneratorError, TrainingError
-from engine.explain import Done, Explainer, Need, gather_evidence, make_generator
+from engine.explain import Done, Draft, Explainer, Need, gather_evidence, make_generator
 from engine.explain.slots import fill, fill_slots
-from engine.explain.wording import OWN_VOICE, load_wording
+from engine.explain.wording import OWN_VOICE, Wording, load_wording
 from engine.explain.writer import CARD, DECODER, ENCODER, WriterGenerator, told
 from engine.lexicon import Lexicon
+from engine.schema import ExplainRequest
 from engine.settings import Settings
 from engine.train.explainer import WriterRecipe, drawn, grow, joined, queries_of, train_writer
 from explain_products import CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, SHELL
-from shop import random_products
+from shop import random_products, toy_engine
 
 CASES = [(NEED_EN, ENGLISH), (NEED_ZH, CHINESE)]
 SMALL = WriterRecipe(lessons=120, epochs=0.5, batch_size=16, width=16, layers=1, heads=2)
@@ -144,6 +146,21 @@ def test_wording_that_changed_after_training_is_refused(tmp_path):
         stream.write("any\tprice\tZounds, {price}!\n")
     with pytest.raises(GeneratorError, match="seeds have changed"):
         WriterGenerator(folder)
+
+
+def test_a_shop_s_own_voice_is_approved_by_its_own_wording(lessons, products, tmp_path):
+    seeds = tmp_path / "seeds"
+    shutil.copytree(OWN_VOICE, seeds)
+    with (seeds / "en.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("any\tprice\tZounds, {price}!\n")
+    train_writer(Wording(seeds), seeds, lessons, tmp_path / "voice", SMALL)
+    engine = toy_engine(tmp_path, products, voice=str(tmp_path / "voice"))
+    priced = next(p for p in products if p.current_price)
+    says = SimpleNamespace(name="writer", generate=lambda need, evidence: [Draft(priced.id, "Zounds, {price}!")])
+    engine._explainer._generator = says
+    *claims, done = engine.explain(ExplainRequest(q="jacket", ids=[priced.id], language="en"))
+    assert claims[0].text.startswith("Zounds, ")
+    assert done.dropped == 0
 
 
 def test_the_card_says_how_it_was_made():

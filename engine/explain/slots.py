@@ -9,7 +9,7 @@ says nothing else passes the ground check. Knows nothing of wording or generator
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.explain.check_ranks import ranked
@@ -21,7 +21,7 @@ from engine.language import stem_of, words
 from engine.lexicon import is_accessory
 from engine.schema import Citation, Product, Quantity
 
-__all__ = ["ASKED", "SLOT", "SLOTS", "Slot", "fill", "fill_slots"]
+__all__ = ["ASKED", "SLOT", "SLOTS", "Slot", "fill", "fill_slots", "referred"]
 
 SLOT = re.compile(r"\{([a-z_0-9]+\*?)\}")
 ASKED = "*"
@@ -62,7 +62,13 @@ class Slot:
     asked: bool = False
 
 
-def fill(text: str, slots: dict[str, Slot]) -> tuple[str, tuple[Slot, ...]] | None:
+def referred(name: str, slots: Mapping[str, Slot]) -> Slot | None:
+    """Return the slot that a name stands for: one that is there and, where the name says so, was asked for."""
+    slot = slots.get(name.removesuffix(ASKED))
+    return None if slot is None or (name.endswith(ASKED) and not slot.asked) else slot
+
+
+def fill(text: str, slots: Mapping[str, Slot]) -> tuple[str, tuple[Slot, ...]] | None:
     """Return a sentence with its references filled in and the slots it used; ``None`` where one is not there.
 
     >>> fill("it weighs {weight}.", {"weight": Slot("weight", "420 g", ())})[0]
@@ -70,8 +76,8 @@ def fill(text: str, slots: dict[str, Slot]) -> tuple[str, tuple[Slot, ...]] | No
     """
     used: list[Slot] = []
     for name in SLOT.findall(text):
-        slot = slots.get(name.removesuffix(ASKED))
-        if slot is None or (name.endswith(ASKED) and not slot.asked):
+        slot = referred(name, slots)
+        if slot is None:
             return None
         used.append(slot)
     out = SLOT.sub(lambda m: slots[m[1].removesuffix(ASKED)].shown, text)
@@ -90,7 +96,6 @@ class _Filling:
         self._need, self._item, self._products = need, item, products
         self._product = item.product
         self._zh = need.language == "zh"
-        self._accessory = is_accessory(item.product.category, item.product.title, own_lexicon())
 
     def slots(self) -> Iterator[Slot]:
         """Yield every slot that is there, each name once."""
@@ -112,6 +117,9 @@ class _Filling:
             yield Slot("kind", kind, cited)
         yield from self._description(thing)
 
+    def _is_accessory(self) -> bool:
+        return is_accessory(self._product.category, self._product.title, own_lexicon())
+
     def _stands(self, shown: str, shape: str) -> tuple[Citation, ...]:
         """Return what a sentence that says only this rests on; nothing where it may not be said."""
         if len(shown) > _LONGEST or (bool(_HAN.search(shown)) != self._zh and not shown.isascii()):
@@ -124,7 +132,7 @@ class _Filling:
         for field in self._item.fields:
             if field.field in _NO_ATTRIBUTE or field.value is False or not plain_value(field.value_shown):
                 continue
-            if field.value_shown.strip().lower() in _NONE or (field.field == "screen_size" and self._accessory):
+            if field.value_shown.strip().lower() in _NONE or (field.field == "screen_size" and self._is_accessory()):
                 continue  # a bag's screen size is that of a laptop that fits
             slot = self._named(field)
             if slot is not None:

@@ -2,7 +2,7 @@
 
 In: a folder with ``en.tsv`` and ``zh.tsv``: department, need and explanation, with references to slots. Out: a
 :class:`Wording`: the seeds, whether every stretch between two references of a sentence stands so, between the same two, in
-the corpus, and which piece may follow which (:class:`Path`). So a model may join such stretches anew and nothing it joins
+the corpus, and which piece may follow which (:class:`Line`). So a model may join such stretches anew and nothing it joins
 has to be judged; other words go through the ground check like anybody's. Who adds a seed writes nothing that another value
 of the slot, or another kind of product, would make untrue. Knows nothing of products or models.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from engine.errors import GeneratorError
 from engine.explain.reading import sentences
-from engine.explain.slots import ASKED, SLOT, SLOTS, Slot
+from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, referred
 
 __all__ = ["OWN_VOICE", "STOP", "Line", "Seed", "Wording", "load_wording", "pieces", "stretches"]
 
@@ -110,8 +110,8 @@ class Wording:
                 if end == len(text):
                     return words
                 continue
-            slot = slots.get(right.removesuffix(ASKED))
-            if slot is None or slot.name in used or (right.endswith(ASKED) and not slot.asked):
+            slot = referred(right, slots)
+            if slot is None or slot.name in used:
                 continue
             shown = text[end : end + len(slot.shown)]
             if shown != slot.shown and not (end == 0 and shown == slot.shown[:1].upper() + slot.shown[1:]):
@@ -157,8 +157,8 @@ class Line:
     def _free(self, right: str) -> bool:
         if right == _END:
             return True
-        slot = self._slots.get(right.removesuffix(ASKED))
-        return slot is not None and slot.name not in self._used and (slot.asked or not right.endswith(ASKED))
+        slot = referred(right, self._slots)
+        return slot is not None and slot.name not in self._used
 
     def allowed(self) -> set[str]:
         """Return the pieces that may come next."""

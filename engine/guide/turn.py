@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,7 @@ from engine.explain.facts import shown_money
 from engine.guide.state import MOST_PIECES, Change, Choice, GuideState, Piece
 from engine.language import is_stop, stem_of, words
 from engine.query import ParsedQuery
-from engine.schema import Money, Product, Understood
+from engine.schema import Money, Product
 
 __all__ = ["Turn", "chosen", "read_turn"]
 
@@ -164,8 +164,7 @@ def _relative_price(text: str, parsed: ParsedQuery, shown: Sequence[Product], ed
     if not (cheaper or dearer) or not prices or any(u.kind == "price" and u.filter for u in parsed.understood):
         return False
     thing = next((u.text for u in parsed.understood if u.kind == "object"), "")
-    old = next((p.text for p in editing.pieces if p.kind == "thing"), "")
-    if parsed.head.known and not _same(thing, old):
+    if parsed.head.known and not _same(thing, editing.thing.text if editing.thing else ""):
         return False  # cheaper than what, if it is another thing
     counted = Counter(p.currency for p in prices)
     currency = max(counted, key=lambda c: (counted[c], c == ("CNY" if editing.state.language == "zh" else "USD")))
@@ -186,8 +185,8 @@ def _meant(text: str, shown: Sequence[Product]) -> tuple[str, ...]:
     by_place = [shown[i].id for pattern, i in _ORDINALS if i < len(shown) and pattern.search(text)]
     if len(by_place) > 1:
         return tuple(by_place)
-    said = {stem_of(w) for w in words(text)}
-    own = [{stem_of(w) for w in words(f"{p.brand} {p.title}")} for p in shown]
+    said = _stems(text)
+    own = [_stems(f"{p.brand} {p.title}") for p in shown]
     by_name = [
         p.id for i, p in enumerate(shown) if said & (own[i] - set().union(*(o for j, o in enumerate(own) if j != i)))
     ]
@@ -200,8 +199,7 @@ def _meant(text: str, shown: Sequence[Product]) -> tuple[str, ...]:
 def _needed(parsed: ParsedQuery, editing: _Editing) -> None:
     """Put what the words ask for into the need."""
     pieces = [p for p in _pieces(parsed) if p.field or p.kind in ("limit", "exclude") or _says(p.text)]
-    thing = next((p for p in pieces if p.kind == "thing"), None)
-    old = next((p for p in editing.pieces if p.kind == "thing"), None)
+    thing, old = _thing_of(pieces), editing.thing
     purpose = _PURPOSE.match(parsed.text) is not None  # "for gaming" is no new thing to look for
     if not editing.pieces or (thing and old and parsed.head.known and not purpose and not _same(thing.text, old.text)):
         editing.begin(pieces)
@@ -220,8 +218,20 @@ def _says(text: str) -> bool:
 
 
 def _same(one: str, other: str) -> bool:
-    a, b = ({stem_of(w) for w in words(t)} for t in (one, other))
+    a, b = _stems(one), _stems(other)
     return a <= b or b <= a
+
+
+def _stems(text: str) -> set[str]:
+    return {stem_of(w) for w in words(text)}
+
+
+def _saying(text: str) -> set[str]:
+    return {stem_of(w) for w in words(text) if not is_stop(w)}
+
+
+def _thing_of(pieces: Iterable[Piece]) -> Piece | None:
+    return next((p for p in pieces if p.kind == "thing"), None)
 
 
 _KINDS: dict[str, Literal["thing", "quality", "for", "limit", "exclude", "word"]] = {
@@ -232,7 +242,6 @@ _KINDS: dict[str, Literal["thing", "quality", "for", "limit", "exclude", "word"]
 def _pieces(parsed: ParsedQuery) -> Iterator[Piece]:
     """Yield the parts of a query in their order, what nothing was read out of as words between them."""
     at = 0
-    last: list[Understood] = []
     for u in parsed.understood:
         if u.start < at:
             continue
@@ -240,7 +249,6 @@ def _pieces(parsed: ParsedQuery) -> Iterator[Piece]:
         field = "price" if u.kind == "price" else u.field
         yield Piece(kind=_KINDS[u.kind], text=u.text[:120], field=field[:120])
         at = u.end
-        last.append(u)
     yield from _between(parsed.text[at:])
 
 
@@ -258,6 +266,11 @@ class _Editing:
         self.pieces = list(state.pieces)
         self.changes: list[Change] = []
 
+    @property
+    def thing(self) -> Piece | None:
+        """What is wanted, if that is known."""
+        return _thing_of(self.pieces)
+
     def begin(self, pieces: Sequence[Piece]) -> None:
         """Begin anew."""
         old = self.query()
@@ -268,18 +281,18 @@ class _Editing:
 
     def put(self, piece: Piece) -> _Editing:
         """Add a piece, in the place of one it contradicts."""
-        said = {stem_of(w) for w in words(piece.text) if not is_stop(w)}
+        said = _saying(piece.text)
         for old in self.pieces:
-            words_of_old = {stem_of(w) for w in words(old.text) if not is_stop(w)}
+            said_before = _saying(old.text)
             same_field = bool(piece.field) and piece.field == old.field
-            denied = {old.kind, piece.kind} == {"exclude", "quality"} and bool(words_of_old & said)
+            denied = {old.kind, piece.kind} == {"exclude", "quality"} and bool(said_before & said)
             if same_field or denied:
                 if old != piece:
                     self.changes.append(Change(what="replaced", piece=piece, before=old.text))
                 self.pieces = [p for p in self.pieces if p is not old and (not piece.field or p.field != piece.field)]
                 self.pieces.insert(self._place(piece), piece)
                 return self
-            if piece.kind == old.kind and said <= words_of_old:
+            if piece.kind == old.kind and said <= said_before:
                 return self
         self.pieces.insert(self._place(piece), piece)
         self.changes.append(Change(what="added", piece=piece))
@@ -287,23 +300,22 @@ class _Editing:
 
     def _place(self, piece: Piece) -> int:
         """Return where a piece belongs: what the thing is like before it, everything else behind."""
-        if piece.kind not in ("quality", "word"):
-            return len(self.pieces)
-        return next((i for i, p in enumerate(self.pieces) if p.kind == "thing"), len(self.pieces))
+        thing = self.thing if piece.kind in ("quality", "word") else None
+        return len(self.pieces) if thing is None else self.pieces.index(thing)
 
     def drop(self, text: str) -> bool:
         """Take away the pieces whose words a text names; return whether there were any."""
-        said = {stem_of(w) for w in words(text)}
-        gone = [p for p in self.pieces if p.kind != "thing" and {stem_of(w) for w in words(p.text)} <= said]
-        self.pieces = [p for p in self.pieces if p not in gone]
-        self.changes += [Change(what="removed", piece=p) for p in gone]
-        return bool(gone)
+        said = _stems(text)
+        return self._take([p for p in self.pieces if p.kind != "thing" and _stems(p.text) <= said])
 
     def clear(self, field: str) -> None:
         """Take away every piece about a field."""
-        gone = [p for p in self.pieces if p.field == field]
-        self.pieces = [p for p in self.pieces if p.field != field]
+        self._take([p for p in self.pieces if p.field == field])
+
+    def _take(self, gone: Sequence[Piece]) -> bool:
+        self.pieces = [p for p in self.pieces if p not in gone]
         self.changes += [Change(what="removed", piece=p) for p in gone]
+        return bool(gone)
 
     def query(self) -> str:
         """Return the need in words."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from engine.errors import TrainingError
 from engine.explain.evidence import Need, gather_evidence
-from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, fill_slots
+from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, fill_slots, referred
 from engine.explain.wording import STOP, Seed, Wording, pieces
 from engine.explain.writer import BEGIN, CARD, DECODER, ENCODER, UNKNOWN, told
 from engine.language import is_stop, language_of, words
@@ -188,10 +188,7 @@ def _names(sentence: str) -> list[str]:
 
 
 def _can(sentence: str, slots: Mapping[str, Slot]) -> bool:
-    return all(
-        (slot := slots.get(name.removesuffix(ASKED))) is not None and (slot.asked or not name.endswith(ASKED))
-        for name in SLOT.findall(sentence)
-    )
+    return all(referred(name, slots) is not None for name in SLOT.findall(sentence))
 
 
 def _crossed(one: str, other: str) -> str:
