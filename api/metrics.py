@@ -75,7 +75,7 @@ class Metrics:
         self._reload_failures.inc()
 
     def claims(self, outcome: str, count: int = 1) -> None:
-        """Count claims that were ``shown``, ``dropped`` or ``replaced``."""
+        """Count claims that were ``shown``, ``dropped``, ``replaced`` or shown as an ``opinion``."""
         self._claims.labels(outcome).inc(count)
 
     def degraded(self) -> None:

@@ -79,6 +79,7 @@ class Engine:
             timeout_s=settings.generator_timeout_s,
             snapshot=self.snapshot_id,
             wording=load_wording(Path(settings.voice) if settings.voice else OWN_VOICE),
+            opinions=settings.opinions,
         )
 
     @classmethod

@@ -347,10 +347,12 @@ class Citation(_Wire):
 
 
 class Claim(_Wire):
-    """One sentence about one product, checked against the cited fields before anyone sees it."""
+    """One sentence about one product, checked against the cited fields before anyone sees it. An ``opinion``, which only praises
+    and cites nothing, is there only where the shop allows it."""
 
     product_id: str
     text: str
+    kind: Literal["fact", "opinion"] = "fact"
     citations: list[Citation]
     generator: str
     snapshot: str = Field("", description="What the cited fields were read from.")

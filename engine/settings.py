@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     generator_key: str = Field("", repr=False, description="Bearer key of the endpoint.")
     generator_timeout_s: float = Field(8.0, gt=0, le=600, description="Longest a whole explanation may take.")
     generator_max_chars: int = Field(8000, ge=200, description="Longest text read from a generator.")
+    generator_schema: bool = Field(True, description="Hold an endpoint to a JSON schema (`response_format`), where it can.")
+    generator_budget: str = Field(
+        "", description="Questions to the endpoint for each process, like `1000/hour`; empty is unlimited."
+    )
+    opinions: bool = Field(False, description="Show a generator's opinion of a product, marked as one, beside what is checked.")
 
     # Serving
     host: str = Field("127.0.0.1", description="Address to listen on.")

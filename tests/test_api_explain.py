@@ -60,6 +60,7 @@ def test_hits_then_claims_then_done(app):
         "replaced": 1,
         "reasons": {"number": 1},
         "degraded": True,
+        "opinions": 0,
     }
 
 

@@ -162,6 +162,62 @@ def test_lines_and_json_lines_are_understood(server, lines):
     assert said == {JACKET.id: "It weighs 420 g.", PARKA.id: "It is not waterproof."}
 
 
+def test_an_answer_held_to_a_schema_is_read(server):
+    claims = [{"id": "P1", "text": "It weighs {weight}."}, {"id": "P2", "text": "It is not waterproof."}]
+    server.script = pieces(*json.dumps({"claims": claims}))
+    shown, done = explain(server)
+    said = {c.product_id: c.text for c in shown if c.generator == "endpoint"}
+    assert said == {JACKET.id: "It weighs 420 g.", PARKA.id: "It is not waterproof."}
+    assert done.checked == 2
+    form = server.bodies[0]["response_format"]["json_schema"]
+    claim = form["schema"]["properties"]["claims"]["items"]
+    assert form["strict"] is True
+    assert claim["properties"]["id"]["enum"] == [f"P{i}" for i in range(1, len(ENGLISH) + 1)]
+    assert set(claim["required"]) == set(claim["properties"])
+    assert '{"claims":' in server.bodies[0]["messages"][0]["content"]
+
+
+def test_an_endpoint_that_takes_no_schema_is_asked_without_one_from_then_on(server):
+    def script(handler: Handler) -> None:
+        if "response_format" in handler.body:
+            status(400)(handler)
+        else:
+            say("P1: It weighs 420 g.")(handler)
+
+    server.script = script
+    generator = make_generator(settings_for(server))
+    for product in (JACKET, PARKA):
+        list(generator.generate(NEED_EN, [gather_evidence(NEED_EN, product)]))
+    assert ["response_format" in body for body in server.bodies] == [True, False, False]
+    assert "P1: sentence" in server.bodies[2]["messages"][0]["content"]
+
+
+def test_without_the_setting_no_schema_is_sent(server):
+    server.script = say("P1: It weighs 420 g.")
+    plain = settings_for(server).model_copy(update={"generator_schema": False})
+    list(make_generator(plain).generate(NEED_EN, [gather_evidence(NEED_EN, JACKET)]))
+    assert "response_format" not in server.bodies[0]
+
+
+def test_a_spent_budget_is_not_overdrawn_and_the_template_speaks(server):
+    server.script = say("P1: It weighs 420 g.")
+    few = settings_for(server).model_copy(update={"generator_budget": "2/hour"})
+    explainer = Explainer(make_generator(few), timeout_s=TIMEOUT_S)
+    ends = []
+    for product in (JACKET, PARKA, BOX):
+        *claims, done = explainer.explain(NEED_EN, [product])
+        assert claims
+        ends.append(done.degraded)
+    assert len(server.bodies) == 2
+    assert [bool(end) for end in ends] == [False, False, True]
+    assert "budget of 2 per 1 hour" in ends[2]
+
+
+def test_a_budget_that_is_no_rate_is_refused(server):
+    with pytest.raises(SettingsError, match="generator_budget"):
+        make_generator(settings_for(server).model_copy(update={"generator_budget": "lots"}))
+
+
 def pieces(*parts: str, end: bytes = b"data: [DONE]\n\n") -> Script:
     def script(handler: Handler) -> None:
         handler.head()

@@ -37,6 +37,8 @@ def other_value(name: str) -> str:
     default = Settings.model_fields[name].default
     if name in OTHER:
         return OTHER[name]
+    if isinstance(default, bool):
+        return str(not default).lower()
     if isinstance(default, float):
         return str(0.5 if default <= 1 and default != 0.5 else default / 2)
     return str(default * 2 if isinstance(default, int) and default > 0 else 3 if isinstance(default, int) else "other")

@@ -42,11 +42,11 @@ _STREAM = """event: hits
 data: {"snapshot":"20260101T000000-1f2e","ids":["JKT-1042"]}
 
 event: claim
-data: {"product_id":"JKT-1042","text":"Waterproof: 10000 mm.","citations":[{"field":"waterproof","value":"10000 mm"}],\
-"generator":"template"}
+data: {"product_id":"JKT-1042","text":"Waterproof: 10000 mm.","kind":"fact",\
+"citations":[{"field":"waterproof","value":"10000 mm"}],"generator":"template","snapshot":"20260101T000000-1f2e"}
 
 event: done
-data: {"generator":"template","checked":1,"dropped":0,"replaced":0,"reasons":{},"degraded":false}
+data: {"generator":"template","checked":1,"dropped":0,"replaced":0,"reasons":{},"degraded":"","opinions":0}
 
 """
 
@@ -139,5 +139,6 @@ def _count(item: Claim | Done, metrics: Metrics) -> None:
         return
     metrics.claims("dropped", item.dropped)
     metrics.claims("replaced", item.replaced)
+    metrics.claims("opinion", item.opinions)
     if item.degraded:
         metrics.degraded()

@@ -1,39 +1,46 @@
 """Text from any endpoint that speaks OpenAI's chat completions, streamed.
 
-In: settings with an address, a model name and perhaps a key, and messages. Out: pieces of text as they arrive
-(:class:`ChatEndpoint`), or drafts of an explanation (:class:`EndpointGenerator`). Reads no more than
-``generator_max_chars`` of text, follows no redirect, uses no proxy of the environment, and stops at its time limit
-however slowly bytes drip. What is no server-sent event, no JSON or no text is passed over up to a limit. Errors name
-what happened and never the key, the prompt or the answer.
+In: settings with an address, a model name and perhaps a key; messages, and perhaps a JSON schema that the answer is held to. Out:
+pieces of text as they arrive. Reads no more than ``generator_max_chars`` of text, asks no more often than the budget allows,
+follows no redirect, uses no proxy of the environment, and stops at its time limit however slowly bytes drip. What is no
+server-sent event, no JSON or no text is passed over up to a limit. Errors name what happened and never the key, the prompt or the
+answer. Knows nothing of what is asked for.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 import httpx
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from engine.errors import GeneratorError, SettingsError
-from engine.explain.evidence import Evidence, Need
-from engine.explain.generator import Draft
-from engine.explain.prompt import LineReader, aliases, messages
 from engine.settings import Settings
 
-__all__ = ["ChatEndpoint", "EndpointGenerator"]
+__all__ = ["ChatEndpoint"]
 
 _MAX_EVENT_BYTES = 65_536
 _MAX_GARBAGE = 200
 _BYTES_PER_CHAR = 512
+_NO_SCHEMA = frozenset({400, 415, 422, 501})
+"""What endpoints answer that cannot be held to a schema."""
+
+_LOG = logging.getLogger(__name__)
+
+Schema = Mapping[str, object]
 
 
 class ChatEndpoint:
     """A model behind HTTP. Makes a connection for each answer and keeps nothing between them. Thread-safe.
 
     Raises:
-        SettingsError: ``generator_url`` is no http or https address.
+        SettingsError: ``generator_url`` is no http or https address, or ``generator_budget`` is no rate.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,15 +53,32 @@ class ChatEndpoint:
         self._url = settings.generator_url.rstrip("/") + "/chat/completions"
         self._host = parts.hostname
         self._settings = settings
+        self._takes_schema = settings.generator_schema
+        self._budget = _Budget(settings.generator_budget) if settings.generator_budget else None
 
-    def texts(self, prompt: list[dict[str, str]]) -> Iterator[str]:
+    @property
+    def takes_schema(self) -> bool:
+        """Whether answers are held to a schema; false from when the endpoint was seen not to know how."""
+        return self._takes_schema
+
+    def texts(self, prompt: list[dict[str, str]], schema: Schema | None = None) -> Iterator[str]:
         """Yield the pieces of the answer's text, at most ``generator_max_chars`` of it.
 
         Raises:
-            GeneratorError: the endpoint cannot be reached, refuses, breaks off, or takes too long.
+            GeneratorError: the endpoint cannot be reached, refuses, breaks off, or takes too long, or the budget is spent.
         """
+        if schema is not None and self._takes_schema:
+            try:
+                yield from self._limited(prompt, schema)
+                return
+            except _NoSchemaError:
+                self._takes_schema = False
+                _LOG.warning("The endpoint at %s takes no JSON schema and is asked without one.", self._host)
+        yield from self._limited(prompt, None)
+
+    def _limited(self, prompt: list[dict[str, str]], schema: Schema | None) -> Iterator[str]:
         left = self._settings.generator_max_chars
-        for text in self._pieces(prompt):
+        for text in self._pieces(prompt, schema):
             left -= len(text)
             if left < 0:
                 raise GeneratorError(
@@ -62,7 +86,9 @@ class ChatEndpoint:
                 )
             yield text
 
-    def _pieces(self, prompt: list[dict[str, str]]) -> Iterator[str]:
+    def _pieces(self, prompt: list[dict[str, str]], schema: Schema | None) -> Iterator[str]:
+        if self._budget is not None:
+            self._budget.spend()
         deadline = time.monotonic() + self._settings.generator_timeout_s
         garbage = 0
         try:
@@ -70,10 +96,11 @@ class ChatEndpoint:
                 httpx.Client(
                     timeout=self._settings.generator_timeout_s, follow_redirects=False, trust_env=False
                 ) as client,
-                client.stream("POST", self._url, json=self._body(prompt), headers=self._headers()) as response,
+                client.stream("POST", self._url, json=self._body(prompt, schema), headers=self._headers()) as response,
             ):
-                if response.status_code != 200:
-                    status = response.status_code
+                if (status := response.status_code) != 200:
+                    if schema is not None and status in _NO_SCHEMA:
+                        raise _NoSchemaError
                     raise GeneratorError(f"The endpoint at {self._host} answered {status} instead of 200.")
                 for line in self._lines(response, deadline):
                     if line == "data: [DONE]" or line == "data:[DONE]":
@@ -105,8 +132,10 @@ class ChatEndpoint:
                 yield line.decode("utf-8", "replace").strip()
         yield rest.decode("utf-8", "replace").strip()
 
-    def _body(self, prompt: list[dict[str, str]]) -> dict[str, object]:
+    def _body(self, prompt: list[dict[str, str]], schema: Schema | None) -> dict[str, object]:
+        form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
         return {
+            **({"response_format": form} if schema is not None else {}),
             "model": self._settings.generator_model or "default",
             "messages": prompt,
             "stream": True,
@@ -121,24 +150,30 @@ class ChatEndpoint:
         return headers
 
 
-class EndpointGenerator:
-    """Drafts from an endpoint."""
+class _NoSchemaError(Exception):
+    """The endpoint refused an answer that is held to a schema."""
 
-    name = "endpoint"
 
-    def __init__(self, settings: Settings) -> None:
-        self._endpoint = ChatEndpoint(settings)
+class _Budget:
+    """How often an endpoint may be asked. Each process counts for itself."""
 
-    def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
-        """Yield drafts as their lines end.
+    def __init__(self, budget: str) -> None:
+        try:
+            self._item = parse(budget)
+        except ValueError:
+            raise SettingsError(
+                f"generator_budget: {budget!r} is no rate. Write a number and a time, like `1000/hour` or `20000/day`."
+            ) from None
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def spend(self) -> None:
+        """Count one question.
 
         Raises:
-            GeneratorError: the endpoint cannot be reached, refuses, breaks off, or takes too long.
+            GeneratorError: none is left.
         """
-        reader = LineReader(aliases(evidence))
-        for text in self._endpoint.texts(messages(need, evidence)):
-            yield from reader.feed(text)
-        yield from reader.finish()
+        if not self._limiter.hit(self._item):
+            raise GeneratorError(f"The budget of {self._item} questions to the endpoint is spent.")
 
 
 def _text_of(line: str) -> str | None:

@@ -21,6 +21,7 @@ from engine.errors import GeneratorError
 from engine.explain.evidence import Evidence, Need, gather_evidence
 from engine.explain.generator import Draft, Generator
 from engine.explain.ground import PLAIN, Verdict, check
+from engine.explain.opinion import as_opinion
 from engine.explain.slots import Slot, fill, fill_slots
 from engine.explain.template import TemplateGenerator
 from engine.explain.wording import Wording, load_wording
@@ -32,6 +33,9 @@ _MAX_CLAIMS = 4
 _MAX_DRAFTS = 200
 _QUEUE = 64
 _LONGEST = 400
+_OPINION = Verdict(True)
+"""What holds and rests on nothing."""
+
 _LATE = "The generator did not finish in time."
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ _LOG = logging.getLogger(__name__)
 class Done:
     """How an explanation went. ``checked`` counts the sentences of the generator, ``dropped`` those refused by ``reasons``,
     ``replaced`` the products the template spoke for instead. ``degraded`` is a sentence when the generator did not
-    finish by itself, else empty."""
+    finish by itself, else empty. ``opinions`` counts those shown."""
 
     generator: str
     checked: int
@@ -48,6 +52,7 @@ class Done:
     replaced: int
     reasons: dict[str, int]
     degraded: str
+    opinions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +115,20 @@ class Explainer:
 
     ``timeout_s`` bounds a whole explanation's generation, from the call to the last draft that is read.
     ``snapshot`` names what the products were read from, in claims and in log lines. ``wording`` is what may be said without a
-    check, the one that comes with daogou where none is given.
+    check, the one that comes with daogou where none is given. ``opinions`` lets one a product through that only praises, after a
+    fact, and marks it.
     """
 
     def __init__(
-        self, generator: Generator, *, timeout_s: float, snapshot: str = "", wording: Wording | None = None
+        self,
+        generator: Generator,
+        *,
+        timeout_s: float,
+        snapshot: str = "",
+        wording: Wording | None = None,
+        opinions: bool = False,
     ) -> None:
-        self._generator, self._timeout_s, self._snapshot = generator, timeout_s, snapshot
+        self._generator, self._timeout_s, self._snapshot, self._opinions = generator, timeout_s, snapshot, opinions
         self._template = TemplateGenerator()
         self._wording = wording or load_wording()
 
@@ -131,7 +143,7 @@ class Explainer:
                 yield true
             yield Done(self._template.name, said, 0, 0, {}, "")
             return
-        tally = _Tally(need, evidence, self._wording)
+        tally = _Tally(need, evidence, self._wording, self._opinions)
         pump = _Pump(self._generator, need, evidence)
         try:
             for item in pump.drafts(deadline):
@@ -150,7 +162,7 @@ class Explainer:
         yield from self._fill(need, evidence, {item.product.id for item in missing})
         yield Done(
             self._generator.name, tally.checked, sum(tally.reasons.values()), len(missing), dict(tally.reasons),
-            tally.degraded,
+            tally.degraded, len(tally.opinions),
         )  # fmt: skip
 
     def _fill(self, need: Need, evidence: Sequence[Evidence], only: set[str] | None = None) -> Iterator[Claim]:
@@ -170,22 +182,27 @@ class Explainer:
                 yield self._claim(draft, check(draft.text, item.product, need, products), self._template.name)
 
     def _claim(self, draft: Draft, verdict: Verdict, generator: str) -> Claim:
-        cited = list(verdict.citations)
         return Claim(
-            product_id=draft.product_id, text=draft.text, citations=cited, generator=generator, snapshot=self._snapshot
+            product_id=draft.product_id,
+            text=draft.text,
+            kind="opinion" if verdict == _OPINION else "fact",
+            citations=list(verdict.citations),
+            generator=generator,
+            snapshot=self._snapshot,
         )
 
 
 class _Tally:
     """What has been checked so far, and what became of it."""
 
-    def __init__(self, need: Need, evidence: Sequence[Evidence], wording: Wording) -> None:
-        self._need, self._wording = need, wording
+    def __init__(self, need: Need, evidence: Sequence[Evidence], wording: Wording, opinions: bool) -> None:
+        self._need, self._wording, self._allows_opinions = need, wording, opinions
         self._evidence = {item.product.id: item for item in evidence}
         self._products = [item.product for item in evidence]
         self._slots: dict[str, dict[str, Slot]] = {}
         self._texts: set[tuple[str, str]] = set()
         self.shown: Counter[str] = Counter()
+        self.opinions: set[str] = set()
         self.reasons: Counter[str] = Counter()
         self.checked = 0
         self.degraded = ""
@@ -201,6 +218,8 @@ class _Tally:
             text, verdict = "", Verdict(False, (), "unknown_id")
         else:
             text, verdict = self._verdict(draft.text.strip(), item)
+            if not verdict.ok and (opinion := self._opinion(text, item)):
+                text, verdict = opinion, _OPINION
         if verdict.ok and ((draft.product_id, text) in self._texts or self.shown[draft.product_id] >= _MAX_CLAIMS):
             verdict = Verdict(False, (), "repeated")
         if not verdict.ok:
@@ -208,7 +227,14 @@ class _Tally:
             return None
         self._texts.add((draft.product_id, text))
         self.shown[draft.product_id] += 1
+        if verdict == _OPINION:
+            self.opinions.add(draft.product_id)
         return Draft(draft.product_id, text), verdict
+
+    def _opinion(self, text: str, item: Evidence) -> str:
+        """Return a refused sentence as an opinion, if it may be shown as one: one a product, after a fact."""
+        told, spoken = self.shown[item.product.id] > 0, item.product.id in self.opinions
+        return as_opinion(text, item.product, self._need) if self._allows_opinions and told and not spoken else ""
 
     def _verdict(self, text: str, item: Evidence) -> tuple[str, Verdict]:
         """Return a sentence as it would be read, and whether it holds."""

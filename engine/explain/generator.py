@@ -48,18 +48,19 @@ def make_generator(settings: Settings) -> Generator:
         MissingExtraError: a local model needs a package that is not installed.
     """
     if settings.generator == "endpoint":
-        from engine.explain.endpoint import EndpointGenerator
+        from engine.explain.endpoint import ChatEndpoint
         from engine.explain.guarded import GuardedGenerator
+        from engine.explain.remote import EndpointGenerator
 
-        return GuardedGenerator(EndpointGenerator(settings))
+        return GuardedGenerator(EndpointGenerator(ChatEndpoint(settings), settings.opinions))
     if settings.generator == "local":
         from engine.explain.guarded import GuardedGenerator
         from engine.explain.local import LocalGenerator
 
         if not settings.generator_model:
             raise SettingsError("`generator_model` is empty. Set it to the folder of the local model.")
-        local = LocalGenerator(settings.generator_model, settings.generator_timeout_s, settings.generator_max_chars)
-        return GuardedGenerator(local)
+        timeout_s, most = settings.generator_timeout_s, settings.generator_max_chars
+        return GuardedGenerator(LocalGenerator(settings.generator_model, timeout_s, most, settings.opinions))
     if settings.generator == "writer":
         from engine.explain.writer import WriterGenerator
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import GeneratorError, MissingExtraError
+from engine.explain.answers import DraftReader
 from engine.explain.evidence import Evidence, Need
 from engine.explain.generator import Draft
-from engine.explain.prompt import LineReader, aliases, messages
+from engine.explain.prompt import aliases, messages
 
 __all__ = ["LocalGenerator"]
 
@@ -26,7 +27,7 @@ class LocalGenerator:
 
     name = "local"
 
-    def __init__(self, path: str | Path, timeout_s: float, max_chars: int) -> None:
+    def __init__(self, path: str | Path, timeout_s: float, max_chars: int, opinions: bool = False) -> None:
         """Load the model.
 
         Raises:
@@ -42,7 +43,7 @@ class LocalGenerator:
         if not (Path(path) / "config.json").is_file():
             raise GeneratorError(f"{path} is no model folder: it has no config.json. Set `generator_model` to one.")
         self._transformers: Any = transformers
-        self._timeout_s, self._max_chars = timeout_s, max_chars
+        self._timeout_s, self._max_chars, self._opinions = timeout_s, max_chars, opinions
         self._turn = threading.Lock()
         options = {"local_files_only": True, "trust_remote_code": False}
         try:
@@ -64,8 +65,8 @@ class LocalGenerator:
         if not self._turn.acquire(timeout=self._timeout_s):
             raise GeneratorError(f"The local model was busy for {self._timeout_s:g} s.")
         try:
-            reader = LineReader(aliases(evidence))
-            for text in self._texts(messages(need, evidence)):
+            reader = DraftReader(aliases(evidence))
+            for text in self._texts(messages(need, evidence, opinions=self._opinions)):
                 yield from reader.feed(text)
             yield from reader.finish()
         finally:
