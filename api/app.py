@@ -81,7 +81,7 @@ def create_app(
         similar_routes(engines),
         product_routes(engines),
         explain_routes(engines, metrics),
-        guide_routes(engines, keeps=settings.workers == 1),
+        guide_routes(engines, metrics, keeps=settings.workers == 1),
         health_routes(engines, metrics),
         page_routes(),
     ):

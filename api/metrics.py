@@ -58,6 +58,8 @@ class Metrics:
             "explain_degraded", "Explanations the generator did not finish by itself.", registry=self._registry
         )
 
+        self._turns = Counter("guide_turns", "Turns of the guide by who read the words.", ("read_by",), registry=self._registry)
+
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
         key = (route, method, status)
@@ -77,6 +79,10 @@ class Metrics:
     def claims(self, outcome: str, count: int = 1) -> None:
         """Count claims that were ``shown``, ``dropped``, ``replaced`` or shown as an ``opinion``."""
         self._claims.labels(outcome).inc(count)
+
+    def turn(self, read_by: str) -> None:
+        """Count a turn of the guide, read by the ``rules`` or by the ``endpoint``."""
+        self._turns.labels(read_by).inc()
 
     def degraded(self) -> None:
         """Count an explanation the generator did not finish by itself."""

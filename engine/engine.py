@@ -11,8 +11,9 @@ import copy
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -23,7 +24,7 @@ from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.explain.wording import OWN_VOICE, load_wording
 from engine.facets import count_facets, filterable
-from engine.guide import Comparison, Guide, GuideReply, GuideRequest, compare_products
+from engine.guide import Comparison, Guide, GuideReply, GuideRequest, ProposedTurns, compare_products
 from engine.index.documents import Documents
 from engine.index.prefix import PrefixIndex
 from engine.index.snapshot import Snapshot, open_snapshot
@@ -53,6 +54,9 @@ from engine.schema import (
 from engine.settings import Settings
 from engine.written import written_applied, written_hits, written_nearest
 
+if TYPE_CHECKING:
+    from engine.explain.endpoint import ChatEndpoint
+
 __all__ = ["Engine"]
 
 _MOST_FIELDS = 100
@@ -74,8 +78,10 @@ class Engine:
         self._prefix = PrefixIndex(folder / "prefix")
         self._pipeline = Pipeline(snapshot, settings, self._documents)
         self.languages = self._pipeline.languages
+        endpoint = _endpoint(settings)
+        self._reader = ProposedTurns(endpoint, self) if endpoint and settings.guide == "endpoint" else None
         self._explainer = Explainer(
-            make_generator(settings),
+            make_generator(settings, endpoint),
             timeout_s=settings.generator_timeout_s,
             snapshot=self.snapshot_id,
             wording=load_wording(Path(settings.voice) if settings.voice else OWN_VOICE),
@@ -253,7 +259,7 @@ class Engine:
         Raises:
             FilterError: a choice's filter cannot be read.
         """
-        return Guide(self).answer(request)
+        return Guide(self, self._reader).answer(request)
 
     def compare(self, request: ExplainRequest) -> Comparison:
         """Return what differs between products, and what speaks for each where ``q`` is wanted.
@@ -266,6 +272,10 @@ class Engine:
 
     def capabilities(self) -> Capabilities:
         """Return what this shop can be asked for: fields with their commonest values and ranges, currencies, languages."""
+        return self._capabilities
+
+    @cached_property
+    def _capabilities(self) -> Capabilities:
         table = self._pipeline.table
         everything = np.ones(self.product_count, bool)
         names = filterable(table, _MOST_FIELDS)
@@ -322,3 +332,12 @@ class Engine:
         if not request.facet_by:
             return []
         return count_facets(self._pipeline.table, found.mask, request.facet_by, request.max_facet_values)
+
+
+def _endpoint(settings: Settings) -> ChatEndpoint | None:
+    """Return the endpoint that writes or reads, ``None`` where none does, and then nothing of HTTP is imported."""
+    if "endpoint" not in (settings.generator, settings.guide):
+        return None
+    from engine.explain.endpoint import ChatEndpoint
+
+    return ChatEndpoint(settings)

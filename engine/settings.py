@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     generator_budget: str = Field(
         "", description="Questions to the endpoint for each process, like `1000/hour`; empty is unlimited."
     )
+    guide: Literal["rules", "endpoint"] = Field(
+        "rules", description="Who reads a shopper's words to the guide: rules, or the endpoint, checked, and rules where it fails."
+    )
     opinions: bool = Field(False, description="Show a generator's opinion of a product, marked as one, beside what is checked.")
 
     # Serving

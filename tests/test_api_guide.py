@@ -70,6 +70,18 @@ def test_products_are_compared(client):
     assert client.post("/v1/compare", json={"q": "", "ids": ["s1/1", "made up"]}).status_code == 404
 
 
+@pytest.mark.parametrize("ids", [["s1/1"], ["s1/1", "s1/1"]])
+def test_one_product_is_no_comparison(client, ids):
+    refused = client.post("/v1/compare", json={"q": "", "ids": ids})
+    assert refused.status_code == 400
+    assert "two different products" in refused.json()["detail"]
+
+
+def test_turns_are_counted_by_who_read_them(client):
+    client.post("/v1/guide", json={"text": "tent"})
+    assert 'guide_turns_total{read_by="rules"} 1.0' in client.get("/metrics").text
+
+
 def test_sessions_are_few_and_short():
     now = [0.0]
     sessions = Sessions(most=2, seconds=10, clock=lambda: now[0])

@@ -269,6 +269,66 @@ def test_names_pick_what_is_compared(talk, engine):
         assert [c.product_id for c in table.rows[0].cells] == [talk.state.shown[0], talk.state.shown[2]]
 
 
+@pytest.mark.parametrize(
+    ("text", "first", "second"),
+    [
+        ("two-person tent or family tent, which is better?", "T1", "T2"),
+        ("compare the two-person tent and the family tent", "T1", "T2"),
+        ("暖泉 保温杯和岭行 保温杯哪个好", "Z3", "Z2"),
+    ],
+)
+def test_two_that_are_named_are_compared_in_the_first_turn(talk, text, first, second):
+    reply = talk.say(text)
+    assert talk.ids == [first, second]
+    assert reply.comparison.rows
+    assert talk.state.shown == [first, second]
+    assert talk.say("the second one").hits[0].document["id"] == second
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("the second one", 1), ("tell me more about the first", 0), ("第三个怎么样", 2), ("I'll take the 2nd", 1), ("what about the last one?", 2)],
+)
+def test_one_that_is_pointed_at_is_spoken_of(talk, text, place):
+    talk.say("hiking jacket")
+    shown = list(talk.ids)
+    reply = talk.say(text)
+    assert talk.ids == [shown[place]]
+    assert {c.product_id for c in reply.claims} == {shown[place]}
+    assert reply.question is None
+    assert talk.state.shown == shown
+    assert talk.state.query == "hiking jacket"
+
+
+def test_a_place_with_a_wish_is_no_pointing(talk):
+    talk.say("hiking jacket")
+    talk.say("my first jacket, a blue one")
+    assert "blue" in talk.state.query
+
+
+def test_two_values_of_a_field_are_one_wish(talk):
+    talk.say("hiking jacket")
+    reply = talk.say("in blue or black")
+    assert [p.text for p in talk.state.pieces] == ["blue or black", "hiking jacket"]
+    assert {hit.document["attributes"]["color"][0] for hit in reply.hits} <= {"blue", "black"}
+
+
+@pytest.mark.parametrize(
+    ("text", "filter_by", "fits"),
+    [
+        ("hiking jacket lighter than 400 g", "weight:<=0.4kg", lambda kg: kg <= 0.4001),
+        ("hiking jacket, 500 g or more", "weight:>=0.5kg", lambda kg: kg >= 0.4999),
+        ("重量不超过450克的 hiking jacket", "weight:<=0.45kg", lambda kg: kg <= 0.4501),
+    ],
+)
+def test_a_measure_that_is_bounded_is_kept_to(talk, text, filter_by, fits):
+    reply = talk.say(text)
+    assert talk.state.filter_by == filter_by
+    assert reply.hits
+    for product in talk.engine.known_products(talk.ids):
+        assert all(fits(q.value) for q in product.attributes["weight"])
+
+
 def test_a_choice_with_a_filter_that_cannot_be_read_is_refused(talk):
     talk.say("hiking jacket")
     with pytest.raises(FilterError):

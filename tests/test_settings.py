@@ -16,6 +16,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 OTHER = {
     "device": "cpu",
     "default_currency": "EUR",
+    "guide": "endpoint",
     "generator": "local",
     "runtime": "openvino",
     "semantic_languages": '["zh"]',

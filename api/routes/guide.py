@@ -17,6 +17,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.metrics import Metrics
 from api.problems import problem_docs
 from api.reload import Engines
 from api.sessions import Sessions
@@ -56,7 +57,7 @@ class GuideTurnReply(GuideReply):
     session: str = ""
 
 
-def guide_routes(engines: Engines, keeps: bool = True) -> APIRouter:
+def guide_routes(engines: Engines, metrics: Metrics, keeps: bool = True) -> APIRouter:
     """Return the routes of the guide. ``keeps`` is whether conversations can be kept here: where several processes serve, the
     next turn may reach another one."""
     router = APIRouter(tags=["guide"])
@@ -83,6 +84,8 @@ def guide_routes(engines: Engines, keeps: bool = True) -> APIRouter:
         asked = GuideRequest(text=turn.text, choice=turn.choice, state=state, language=turn.language)
         with engines.lease() as engine:
             reply = await anyio.to_thread.run_sync(engine.guide, asked, limiter=threads)
+        metrics.turn(reply.read_by)
+        metrics.claims("shown", len(reply.claims))
         key = sessions.put(reply.state, turn.session) if turn.session or turn.keep else ""
         return GuideTurnReply(**dict(reply), session=key)
 
@@ -106,6 +109,8 @@ def guide_routes(engines: Engines, keeps: bool = True) -> APIRouter:
         responses=problem_docs(400, 404, 429),
     )
     async def compare(wanted: Annotated[ExplainRequest, Body(openapi_examples=_COMPARED)]) -> Comparison:
+        if len(set(wanted.ids)) < 2:
+            raise HTTPException(400, "A comparison needs two different products. Name at least two `ids`.")
         with engines.lease() as engine:
             return await anyio.to_thread.run_sync(engine.compare, wanted, limiter=threads)
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import SettingsError
 from engine.explain.evidence import Evidence, Need
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.explain.endpoint import ChatEndpoint
 
 __all__ = ["Draft", "Generator", "make_generator"]
 
@@ -39,8 +42,8 @@ class Generator(Protocol):
         ...
 
 
-def make_generator(settings: Settings) -> Generator:
-    """Return the generator the settings ask for.
+def make_generator(settings: Settings, endpoint: ChatEndpoint | None = None) -> Generator:
+    """Return the generator the settings ask for; ``endpoint`` is the one to ask where it is one and is shared with others.
 
     Raises:
         SettingsError: a setting that this generator needs is missing or cannot be used.
@@ -52,7 +55,7 @@ def make_generator(settings: Settings) -> Generator:
         from engine.explain.guarded import GuardedGenerator
         from engine.explain.remote import EndpointGenerator
 
-        return GuardedGenerator(EndpointGenerator(ChatEndpoint(settings), settings.opinions))
+        return GuardedGenerator(EndpointGenerator(endpoint or ChatEndpoint(settings), settings.opinions))
     if settings.generator == "local":
         from engine.explain.guarded import GuardedGenerator
         from engine.explain.local import LocalGenerator

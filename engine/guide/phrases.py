@@ -5,7 +5,7 @@ Knows nothing of states or products.
 
 from __future__ import annotations
 
-__all__ = ["PEOPLE", "QUESTIONS", "band", "found", "none_left", "nothing", "opening", "relaxed"]
+__all__ = ["PEOPLE", "QUESTIONS", "about", "band", "found", "none_left", "nothing", "opening", "relaxed"]
 
 QUESTIONS = {
     "price": ("How much would you like to spend?", "预算大概是多少？"),
@@ -30,6 +30,11 @@ def band(low: str, high: str, language: str) -> str:
     if language == "zh":
         return f"{low}到{high}" if low and high else f"{high}以内" if high else f"{low}以上"
     return f"{low} to {high}" if low and high else f"up to {high}" if high else f"over {low}"
+
+
+def about(title: str, language: str) -> str:
+    """Return that a product which was pointed at is spoken of."""
+    return f"关于“{title}”：" if language == "zh" else f"About “{title}”:"
 
 
 def opening(language: str) -> str:

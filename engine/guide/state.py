@@ -140,7 +140,7 @@ class GuideRequest(_Wire):
 
 class GuideReply(_Wire):
     """The guide's turn. ``say`` is what to show first; ``found`` counts what fits the need; ``hits`` are shown with ``claims``
-    that say why; at most one ``question``."""
+    that say why; at most one ``question``. ``read_by`` is who read the words: our rules, or the model behind the endpoint."""
 
     say: list[str]
     state: GuideState
@@ -150,4 +150,5 @@ class GuideReply(_Wire):
     claims: list[Claim] = []
     question: Question | None = None
     comparison: Comparison | None = None
+    read_by: Literal["rules", "endpoint"] = "rules"
     snapshot: str
