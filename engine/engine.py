@@ -24,7 +24,7 @@ from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator
 from engine.explain.wording import OWN_VOICE, load_wording
 from engine.facets import count_facets, filterable
-from engine.guide import Comparison, Guide, GuideReply, GuideRequest, ProposedTurns, compare_products
+from engine.guide import Comparison, Guide, GuideReply, GuideRequest, GuideState, ProposedTurns, Turn, compare_products
 from engine.index.documents import Documents
 from engine.index.prefix import PrefixIndex
 from engine.index.snapshot import Snapshot, open_snapshot
@@ -260,6 +260,10 @@ class Engine:
             FilterError: a choice's filter cannot be read.
         """
         return Guide(self, self._reader).answer(request)
+
+    def read_turn(self, text: str, state: GuideState) -> Turn:
+        """Return what words do to a conversation, before anything is searched for."""
+        return Guide(self, self._reader).read(text, state, self.known_products(state.shown))
 
     def compare(self, request: ExplainRequest) -> Comparison:
         """Return what differs between products, and what speaks for each where ``q`` is wanted.

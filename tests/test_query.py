@@ -80,6 +80,11 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Knowledge:
         ("a kettle, 30 dollars or less", "30 dollars or less", None, 30, "USD"),
         ("watch $200 and up", "$200 and up", 200, None, "USD"),
         ("around 30 euros", "around 30 euros", 24, 36, "EUR"),
+        ("a lamp, 80 dollars at most", "80 dollars at most", None, 80, "USD"),
+        ("up to a hundred", "up to a hundred", None, 100, ""),
+        ("under forty-five dollars", "under forty-five dollars", None, 45, "USD"),
+        ("between twenty and fifty dollars", "between twenty and fifty dollars", 20, 50, "USD"),
+        ("around sixty euros", "around sixty euros", 48, 72, "EUR"),
         ("防水登山外套 500元以内", "500元以内", None, 500, "CNY"),
         ("200元以下的水壶", "200元以下", None, 200, "CNY"),
         ("两百块以内的礼物", "两百块以内", None, 200, "CNY"),
@@ -103,7 +108,8 @@ def test_prices(text: str, span: str, low: float | None, high: float | None, cur
     [
         "jacket under 2 kg", "over 20 inch monitor", "usb 3.0 hub", "iphone 11", "rtx 2060", "2-4 person tent", "size 40-42",
         "500ml 水壶", "13寸以上 电脑", "3岁以上 玩具", "1000张以内", "over ear headphones", "under desk treadmill", "windows 10",
-        "10-20 pieces", "aa battery 4 pack", "不超过2公斤", "不超过500克", "至少1.5升", "不超过三百五十毫升", "功率100W以上", "12个月以上", "4 or more people", "2 or less",
+        "10-20 pieces", "aa battery 4 pack", "不超过2公斤", "不超过500克", "至少1.5升", "不超过三百五十毫升", "功率100W以上", "under 30 minutes", "at least two pockets", "over four seasons",
+        "12个月以上", "4 or more people", "2 or less",
     ],
 )  # fmt: skip
 def test_numbers_that_are_no_prices(text: str) -> None:

@@ -26,7 +26,7 @@ __all__ = ["register"]
 
 _Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
 _Data = Annotated[Path, typer.Option(help="Folder with queries and judgements.")]
-_SUITES = ("codes", "robustness", "understanding", "accessories", "spelling", "attacks")
+_SUITES = ("codes", "robustness", "understanding", "accessories", "spelling", "attacks", "turns")
 _Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 
@@ -173,11 +173,11 @@ def _compare(
 
 
 def _suite(
-    name: Annotated[str, typer.Argument(help="codes, robustness, understanding, accessories, spelling or attacks.")] = "codes",
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(_SUITES)}.")] = "codes",
     store: _Store = None,
     n: Annotated[int, typer.Option(help="Most products or words to sample.", min=1)] = 400,
     data: Annotated[
-        Path | None, typer.Option(help="For robustness: queries and judgements, or a folder of `variants`. Else the catalogue's.")
+        Path | None, typer.Option(help="Robustness: queries and judgements, or a folder of `variants`; turns: a table. Else ours.")
     ] = None,
     queries: Annotated[Path | None, typer.Option(help="Other texts for the same query ids, for robustness.")] = None,
     view: Annotated[str, typer.Option(help="Which judgements, for robustness; empty is the main view.")] = "",
@@ -185,7 +185,7 @@ def _suite(
     as_json: _Json = False,
 ) -> None:
     """Measure a behaviour: model numbers, needs written otherwise, what is read out of queries, devices, spelling, attacks in
-    product text."""
+    product text, turns of the guide."""
     if name not in _SUITES:
         raise EvaluationError(f"There is no suite {name!r}. Known: {', '.join(_SUITES)}.")
     engine = _open(store)
@@ -210,6 +210,11 @@ def _suite(
 
         spelt = spelling.score_spelling(engine, engine.products(), n)
         _print(spelt.to_dict(), as_json, lambda: spelling.render(spelt, console))
+    elif name == "turns":
+        from evals import turning
+
+        turns = turning.score_turns(engine, turning.read_cases(data or turning.DEMO_TURNS))
+        _print(turns.to_dict(), as_json, lambda: turning.render(turns, console))
     elif name == "attacks":
         _attacks(engine, data or Path("examples/demo"), as_json, console)
     else:

@@ -7,6 +7,7 @@ The parts, in the order a turn runs through them: ``state`` (what is known of th
 """
 
 from engine.guide.compare import Comparison, compare_products
+from engine.guide.editing import Turn
 from engine.guide.guide import Guide
 from engine.guide.proposals import ProposedTurns
 from engine.guide.state import Choice, GuideReply, GuideRequest, GuideState, Piece, Question
@@ -21,5 +22,6 @@ __all__ = [
     "Piece",
     "ProposedTurns",
     "Question",
+    "Turn",
     "compare_products",
 ]

@@ -34,8 +34,9 @@ __all__ = [
 
 RESET = re.compile(r"\b(?:start (?:over|again)|reset|forget (?:it|everything|all))\b|重新开始|从头来|重来|清空", re.IGNORECASE)
 COMPARE = re.compile(
-    r"\b(?:compare|comparison|differences?|differ|versus|vs|which (?:one |of them |of these )?is (?:the )?better|better one)\b"
-    r"|比较|对比|区别|差别|有什么不同|哪个(?:更)?好|哪款(?:更)?好|哪个更",
+    r"\b(?:compare|comparison|differences?|differ|versus|vs|which (?:one |of them |of these )?is (?:the )?better|better one"
+    r"|(?:decide|choose|torn) between)\b"
+    r"|比较|对比|区别|差别|有什么不同|哪个(?:更)?好|哪款(?:更)?好|哪个更|纠结|选哪[个款]|怎么选",
     re.IGNORECASE,
 )
 CHEAPER = re.compile(
@@ -54,7 +55,8 @@ ANY = re.compile(
     re.IGNORECASE,
 )
 DROP = re.compile(
-    r"\b(?:without (?:a|the|any)? ?(?:limit|budget)|(?:no|drop|forget|remove|ignore) (?:the |my )?)\b|去掉|取消|不用管|不考虑",
+    r"\b(?:without (?:a|the|any)? ?(?:limit|budget)|(?:no|drop|forget|remove|ignore|scrap|lift) (?:the |my )?)\b"
+    r"|去掉|取消|不用管|不考虑",
     re.IGNORECASE,
 )
 PURPOSE = re.compile(r"\s*(?:for\b|to\b|适合|用来|用于|给|送)", re.IGNORECASE)
@@ -79,16 +81,16 @@ FIELDS = {
     "category": re.compile(r"\b(?:kind|type|category)\b|种类|类型|哪类", re.IGNORECASE),
 }
 ORDINALS = (
-    (re.compile(r"\b(?:first|1st)\b|第一", re.IGNORECASE), 0),
-    (re.compile(r"\b(?:second|2nd)\b|第二", re.IGNORECASE), 1),
-    (re.compile(r"\b(?:third|3rd|last one)\b|第三|最后一", re.IGNORECASE), 2),
+    (re.compile(r"\b(?:first|1st|(?:number|no\.?|option) (?:one|1))\b|第一", re.IGNORECASE), 0),
+    (re.compile(r"\b(?:second|2nd|(?:number|no\.?|option) (?:two|2))\b|第二", re.IGNORECASE), 1),
+    (re.compile(r"\b(?:third|3rd|last one|(?:number|no\.?|option) (?:three|3))\b|第三|最后一", re.IGNORECASE), 2),
 )
 FILLER = frozenset(
     "please thanks thank ok okay yes no actually instead maybe rather prefer preferably about how what make only just "
     "any anything either whatever brand maker expensive cheaper budget price cost "
     "first second third bye know don't dont sure think looking look show me find buy give get i a an at least too that's i'm im "
     "one ones something it them that those these i'd i'll hello hi hey want need should better more less than good nice "
-    "which".split()
+    "lovely perfect great fine which".split()
 ) | frozenset(
     (
         "都 随便 无所谓 便宜 谢谢 好的 好 那 还是 换成 换 吧 呢 吗 嗯 可以 一下 一点 有 没有 要 想要 需要 喜欢 最好 这个 那个 "

@@ -93,14 +93,15 @@ class Guide:
         shown = self._shop.known_products(request.state.shown)
         turn = chosen(request.state, request.choice) if request.choice else Turn(request.state)
         if request.text.strip():
-            turn = self._read(request.text, turn.state, shown)
+            turn = self.read(request.text, turn.state, shown)
         state = turn.state.model_copy(update={"turns": min(turn.state.turns + 1, 10_000)})
         language = request.language or state.language or "en"
         state = state.model_copy(update={"language": language})
         reply = self._done(turn, state, shown, language)
         return reply.model_copy(update={"read_by": turn.reader})
 
-    def _read(self, text: str, state: GuideState, shown: Sequence[Product]) -> Turn:
+    def read(self, text: str, state: GuideState, shown: Sequence[Product]) -> Turn:
+        """Return what words do to a conversation, read by the reader or, where it cannot, by the rules."""
         turn = self._reader.read(text, state, shown) if self._reader else None
         return turn or read_turn(text, self._shop.parsed, state, shown, self._measured)
 

@@ -37,6 +37,7 @@ _MOST_VALUES = 12
 _MOST_PAGES = 100
 _LONGEST = 80
 _NEAR = 0.25
+_NO_WISH = frozenset({"id", "gtin", "mpn", "item_group_id", "currency"})
 _LOG = logging.getLogger(__name__)
 
 Parse = Callable[[str], ParsedQuery]
@@ -118,7 +119,7 @@ class Catalogue(Protocol):
 def messages(text: str, state: GuideState, shown: Sequence[Product], able: Capabilities) -> list[dict[str, str]]:
     """Return the chat messages for a turn."""
     fence = f"=== {secrets.token_hex(8)} ==="
-    fields = "\n".join(_described(f) for f in able.fields[:_MOST_FIELDS])
+    fields = "\n".join(_described(f) for f in [f for f in able.fields if f.field not in _NO_WISH][:_MOST_FIELDS])
     record = "\n".join(f"{i}. {p.kind}: {p.text} {p.filter}".rstrip() for i, p in enumerate(state.pieces, 1)) or "(empty)"
     seen = "\n".join(f"{i}. {_line(p.title)}" for i, p in enumerate(shown, 1)) or "(nothing)"
     asked = f"Last asked about: {state.asked[-1]}\n" if state.asked else ""

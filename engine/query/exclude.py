@@ -28,7 +28,7 @@ def _slips(word: str) -> str:
 _EN = re.compile(
     rf"(?<![\w-])(?:{_slips('without')}(?:\s+(?:a|an|any|the))?|but\s+not|(?:do(?:es)?n['’]?t|do(?:es)?\s+not)\s+(?:want|like|need|have|contain)"
     r"(?:\s+(?:a|an|any|the))?|(?:not|isn['’]?t|aren['’]?t)(?:\s+(?:a|an|any|the|made\s+(?:of|from|with)|from|in|by))?"
-    r"|(?:anything|everything)\s+but|other\s+than|instead\s+of|free\s+(?:of|from)|minus|avoid(?:ing)?"
+    r"|nothing\s+(?:from|by|in|with|made\s+(?:of|from))(?:\s+(?:a|an|any|the))?|(?:anything|everything)\s+but|other\s+than|instead\s+of|free\s+(?:of|from)|minus|avoid(?:ing)?"
     r"|no(?!\.)|except(?:\s+for)?|excluding|exclude)\s+(?P<what>[a-z0-9][\w'’-]*(?:\s+[a-z0-9][\w'’-]*){0,2})",
     re.IGNORECASE,
 )

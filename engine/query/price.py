@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cn2an
 
+from engine.numerals import EN_NUMBER, english_number
 from engine.query.spans import overlaps
 
 __all__ = ["PriceLimit", "find_price_wishes", "find_prices"]
@@ -35,13 +36,21 @@ _ZH_NUMBER = (
     rf"(?:{_DIGITS}(?![\d.]*\d)\s*(?:[千万百k]|(?-i:w))?|[零一二两三四五六七八九十百千万]{{1,12}}(?![零一二两三四五六七八九十百千万]))"
 )
 _ZH_ABOUT = re.compile(r"(?P<a>[一二两三四五六七八九])(?P<b>[二三四五六七八九])(?P<unit>[十百千万])(?:块钱?|元|左右)")
-_NUMERAL = re.compile(r"[\d零一二两三四五六七八九十百千万]")
+_NUMERAL = re.compile(r"[\d零一二两三四五六七八九十百千万]|hundred|thousand|[tnfse]\w{2,5}ty", re.IGNORECASE)
 _NOT_A_UNIT = (
     r"(?!\s*(?:%|kg|g|mg|lbs?|oz|ml|l|cm|mm|m|km|inch|inches|in|\"|″|ft|gb|tb|mb|w|kw|v|mah|wh|hz|mhz|ghz|hours?|h|"
-    r"months?|years?|days?|pcs?|pieces?|pack|people|persons?|liters?|litres?|watts?|克|公斤|千克|斤|毫升|升|厘米|毫米|米"
+    r"months?|years?|days?|weeks?|minutes?|mins?|seconds?|secs?|percent|degrees?|feet|foot|yards?|miles?|ounces?|grams?|kilos?|"
+    r"kilograms?|cups?|quarts?|gallons?|rpm|db|lumens?|pcs?|pieces?|pack|people|persons?|liters?|litres?|watts?|分钟|秒|周|度|页|克|公斤|千克|斤|毫升|升|厘米|毫米|米"
     r"|英寸|寸|瓦|伏|小时|个|岁|年|月|天|件|只|片|人|码|号)(?![a-z]))"
 )
-_EN_NUMBER = rf"(?P<sign{{0}}>{_SIGN})?\s*(?P<n{{0}}>{_DIGITS}k?)(?![\d.]*\d)(?:\s*(?P<name{{0}}>{_NAME}))?"
+_EN_UNIT = r"(?:one|two|three|four|five|six|seven|eight|nine)"
+_EN_WORDS = (
+    rf"(?:(?:(?:an?|{_EN_UNIT})[\s-])?(?:hundred|thousand)(?:[\s-](?:and[\s-])?{EN_NUMBER})?"
+    rf"|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-]{_EN_UNIT})?)(?![\w-])"
+)
+_EN_NUMBER = (
+    rf"(?P<sign{{0}}>{_SIGN})?\s*(?P<n{{0}}>{_DIGITS}k?(?![\d.]*\d)|(?<!\w){_EN_WORDS})(?:\s*(?P<name{{0}}>{_NAME}))?"
+)
 
 
 def _en(index: int) -> str:
@@ -72,6 +81,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("above", rf"(?<![\w.])(?:{_ABOVE})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
         ("about", rf"(?<![\w.])(?:{_ABOUT})\s*{_en(1)}(?![\w-]){_NOT_A_UNIT}"),
         ("most", rf"(?<![\w.]){_en(1)}\s*(?:or|and)\s+(?:less|under|below|cheaper|lower)(?![\w-])"),
+        ("most", rf"(?<![\w.]){_en(1)}\s*(?:at (?:the )?most|max(?:imum)?|tops)(?![\w-])"),
         ("least", rf"(?<![\w.]){_en(1)}\s*(?:or|and)\s+(?:more|over|above|up)(?![\w-])"),
         ("below", rf"(?:价格|价位|价钱)?(?:在|是|为)?\s*{_ZH_LESS}(?:了|是|为|在)?\s*{_zh(1)}{_NOT_A_UNIT}{_ZH_BELOW}?"),
         ("above", rf"(?:价格)?\s*{_ZH_MORE}\s*{_zh(1)}{_NOT_A_UNIT}"),
@@ -157,6 +167,8 @@ def _sounds_like_money(match: re.Match[str]) -> bool:
 def _number(text: str) -> float | None:
     """Return a number as shoppers write it: ``1,500``, ``1.5k``, ``1.5千``, ``两百``."""
     text = text.strip().lower().replace(",", "")
+    if text[:1].isalpha() and text.isascii():
+        return english_number(re.sub(r"^an? ", "one ", text.replace("-", " ")))
     scale = {"k": 1e3, "千": 1e3, "w": 1e4, "万": 1e4, "百": 1e2}.get(text[-1:], 1.0)
     head = text[:-1].strip() if scale != 1.0 else text
     try:
