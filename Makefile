@@ -7,6 +7,8 @@ SERVE ?= 1
 PORT ?= 8080
 STORE ?= .demo/store
 FEED ?=
+# Tests run in so many processes, a file of tests in one.
+WORKERS ?= 2
 
 .PHONY: demo test lint types bench clean browser
 
@@ -36,7 +38,7 @@ browser:
 test: $(VENV)/tested browser
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check

@@ -26,11 +26,11 @@ from engine.errors import EvaluationError
 from engine.explain import Done, Draft, Evidence, Explainer, Generator, Need, gather_evidence
 from engine.explain.evidence import price_limits
 from engine.explain.facts import label
-from engine.language import is_stop, stem_of, words
+from engine.language import is_stop, language_of, stem_of, words
 from engine.schema import Claim, Product, SearchRequest
 from evals.corruption import KINDS, Lie, lies
 
-__all__ = ["Case", "ExplainingReport", "GeneratorResult", "Scripted", "cases", "render", "score_explaining"]
+__all__ = ["Case", "ExplainingReport", "GeneratorResult", "Scripted", "cases", "drawn_queries", "render", "score_explaining"]
 
 _SHOWN = 3
 _LIES_A_PRODUCT = 4
@@ -126,6 +126,13 @@ def cases(engine: Engine, queries: Sequence[str]) -> Iterator[Case]:
         found = tuple(products[hit.document["id"]] for hit in hits)
         if found:
             yield Case(engine.need(query), found)
+
+
+def drawn_queries(queries: Sequence[str], most: int, seed: int) -> list[str]:
+    """Return up to ``most`` queries of each language, drawn by chance."""
+    chance = random.Random(seed)
+    by_language = {zh: [q for q in queries if (language_of(q) == "zh") == zh] for zh in (False, True)}
+    return [q for own in by_language.values() for q in chance.sample(own, min(most, len(own)))]
 
 
 class Scripted:

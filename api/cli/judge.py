@@ -1,4 +1,5 @@
 """``daogou judge``: have the unrated products of a run rated, by a person or a model, and believe it only where it agrees.
+``daogou blind``: have two writers of explanations compared.
 
 Asks on the terminal, or asks an endpoint; both see the same. Computes nothing itself.
 """
@@ -29,8 +30,44 @@ _TO_RATE = ("0", "1", "2", "3")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("judge")(_judge)
+    app.command("blind")(_blind)
+
+
+def _blind(
+    folder: Annotated[Path, typer.Argument(help="Where the sheet and its key go, or lie.")],
+    tally: Annotated[bool, typer.Option("--tally", help="Say what a sheet that is filled in comes to.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder with queries.")] = Path("examples/demo"),
+    store: Annotated[Path | None, typer.Option(help="Folder of the snapshots.")] = None,
+    pairs: Annotated[int, typer.Option(help="Most needs of each language.", min=1)] = 40,
+    seed: Annotated[int, typer.Option(help="Another seed, other needs and another order.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Compare the shop's generator with the template, read by someone who does not know which is which: a sheet to fill in with
+    A, B or =, and what it came to."""
+    from evals import blind
+
+    if tally:
+        report = blind.tally(folder, seed)
+        if as_json:
+            typer.echo(json.dumps(report.to_dict()))
+        else:
+            blind.render(report, Console(highlight=False))
+        return
+    from engine.engine import Engine
+    from engine.explain import make_generator
+    from engine.explain.template import TemplateGenerator
+    from evals.evalsets import load_evalset
+    from evals.explaining import cases, drawn_queries
+
+    settings = load_settings(store=store)
+    if settings.generator == TemplateGenerator.name:
+        raise EvaluationError("The shop's generator is the template itself. Set `generator` to another.")
+    asked = drawn_queries(list(load_evalset(data).queries.values()), pairs, seed)
+    found = list(cases(Engine.open(settings), asked))
+    written = blind.write_sheet(found, (make_generator(settings), TemplateGenerator()), folder, seed)
+    typer.echo(f"{written} pairs written to {folder / blind.SHEET}; whose is whose stands in {folder / blind.KEY}. Do not look.")
 
 
 def _judge(
