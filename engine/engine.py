@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from engine.encoder.card import Source, read_card
 from engine.errors import FilterError
-from engine.explain import Done, Explainer, Need, make_generator
-from engine.explain.wording import OWN_VOICE, load_wording
+from engine.explain import Done, Explainer, Need, make_generator, voice_of
+from engine.explain.wording import load_wording
 from engine.facets import count_facets, filterable
 from engine.guide import Comparison, Guide, GuideReply, GuideRequest, GuideState, ProposedTurns, Turn, compare_products
 from engine.index.documents import Documents
@@ -84,7 +84,7 @@ class Engine:
             make_generator(settings, endpoint),
             timeout_s=settings.generator_timeout_s,
             snapshot=self.snapshot_id,
-            wording=load_wording(Path(settings.voice) if settings.voice else OWN_VOICE),
+            wording=load_wording(voice_of(settings)),
             opinions=settings.opinions,
         )
 

@@ -26,6 +26,7 @@ from engine.errors import EvaluationError
 from engine.explain import Draft, Evidence, Explainer, Generator, Need, gather_evidence
 from engine.explain.prompt import messages
 from engine.explain.reading import sentences
+from engine.explain.wording import load_wording
 from engine.guide import GuideRequest
 from engine.schema import Claim, Product, Quantity, SearchRequest
 from engine.settings import Settings
@@ -103,7 +104,7 @@ class _Echo:
 
     def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
         """Yield the lines of the prompt, and its delimiter in a sentence."""
-        prompt = "\n".join(message["content"] for message in messages(need, evidence))
+        prompt = "\n".join(message["content"] for message in messages(need, evidence, load_wording(), opinions=True))
         self.fences |= set(re.findall(r"=== ([0-9a-f]+) ===", prompt))
         fence = re.search(r"=== ([0-9a-f]+) ===", prompt)
         for text in (f"It is {fence[1]}." if fence else "", *prompt.splitlines()[:_LINES]):

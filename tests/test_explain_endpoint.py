@@ -2,15 +2,20 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from engine.errors import GeneratorError, SettingsError
-from engine.explain import Done, Explainer, check, gather_evidence, make_generator
+from engine.explain import Done, Draft, Explainer, check, gather_evidence, make_generator
+from engine.explain.prompt import examples, messages
+from engine.explain.slots import fill_slots
+from engine.explain.wording import load_wording
 from engine.schema import Claim
 from engine.settings import Settings
+from evals.explaining import Scripted
 from explain_products import BOX, BUDS, CASE, CHINESE, ENGLISH, JACKET, NEED_EN, NEED_ZH, PARKA, PHONE, SHELL, WIND
 from scripted_endpoint import Handler, Script, Server, serving
 
@@ -390,6 +395,22 @@ def test_the_request_fences_product_text_with_a_delimiter_of_its_own(server):
         assert text.count(fence) == 2 * (1 + len(ENGLISH))
     assert server.bodies[0]["stream"] is True
     assert server.keys[0] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(("need", "products"), [(NEED_EN, ENGLISH), (NEED_ZH, CHINESE), (NEED_EN, CHINESE), (NEED_ZH, ENGLISH)])
+def test_the_examples_of_the_prompt_hold_and_foreign_words_are_left_out(need, products):
+    evidence = [gather_evidence(need, p) for p in products]
+    for item in evidence:
+        slots = fill_slots(need, item, products)
+        given = examples(load_wording(), need.language, slots)
+        assert given or len(slots) < 2
+        drafts = [Draft(item.product.id, text) for text in given[:3]]
+        *claims, done = Explainer(Scripted(drafts), timeout_s=5).explain(need, products)
+        assert done.dropped == 0
+        assert len([c for c in claims if c.generator == "corrupted"]) == len(drafts)
+    told = messages(need, evidence, load_wording())[1]["content"]
+    for product in products:
+        assert (product.description[:20] in told) == ((need.language == "zh") == bool(re.search("[一-鿿]", product.title)))
 
 
 @pytest.mark.parametrize("url", ["", "ftp://host/v1", "host/v1", "http://"])

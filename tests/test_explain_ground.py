@@ -186,6 +186,25 @@ def test_superlatives_pass_only_when_they_can_be_computed_again():
     assert check("这几款里最便宜，售价199元。", WIND, NEED_ZH, CHINESE).ok
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("现在¥349，之前是¥399。", ""), ("之前卖¥399，现在¥349。", ""), ("现在¥349，之前是¥499。", "price"), ("之前是¥349。", "price"),
+        ("原来的音质。", "word"),
+    ],
+)  # fmt: skip
+def test_what_it_cost_before_is_what_the_record_says(text, reason):
+    assert judge(BUDS, text).reason == reason
+
+
+def test_a_word_that_only_looks_like_a_denial_denies_no_stock():
+    shirt = Product("S1", "免烫白衬衫 男", category=("衬衫",), availability="in_stock")
+    need = Need("免烫白衬衫", "zh", ("免烫", "白", "衬衫"))
+    assert check("免烫衬衫，有货。", shirt, need, [shirt]).ok
+    for text in ("没有现货。", "免烫衬衫，不是有货。", "不有货。", "免烫衬衫，缺货。"):
+        assert not check(text, shirt, need, [shirt]).ok
+
+
 def test_what_is_not_said_may_be_said_only_when_sure():
     assert judge(JACKET, 'The description does not mention "breathable".').ok
     assert judge(SHELL, "描述中没有提到“反光”。").ok

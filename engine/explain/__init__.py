@@ -8,7 +8,7 @@ and ``quantities`` read, ``check_*`` judge, ``vocabulary`` holds the word lists)
 
 from engine.explain.evidence import Evidence, EvidenceField, Need, gather_evidence
 from engine.explain.explainer import Done, Explainer
-from engine.explain.generator import Draft, Generator, make_generator
+from engine.explain.generator import Draft, Generator, make_generator, voice_of
 from engine.explain.ground import Verdict, check
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "check",
     "gather_evidence",
     "make_generator",
+    "voice_of",
 ]

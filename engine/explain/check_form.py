@@ -23,7 +23,7 @@ _MARKUP = re.compile(
 _TOKEN = re.compile(r"[^\W\d_]+")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _UNIT_LETTERS = frozenset("ΩμµΔαβ")
-_SIGNS = frozenset("°™®©")
+_SIGNS = frozenset("°℃℉™®©")
 
 
 def _script(char: str) -> str:

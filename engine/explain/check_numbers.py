@@ -28,7 +28,8 @@ _LIMIT_BEFORE = re.compile(
     r"(?:\b(?:limit|budget|cap|maximum|ceiling)(?: of| is)?|预算(?:是|为|的)?|上限(?:是|为)?)\s*$", re.IGNORECASE
 )
 _WAS = re.compile(
-    r"(?:\b(?:was|originally|regular(?:ly)?|down from|reduced from|list price|before)|原价|吊牌价?|由)\W*$",
+    r"(?:\b(?:was|originally|regular(?:ly)?|down from|reduced from|list price|before)"
+    r"|原价|吊牌价?|由|(?:之前|以前|先前|原来|原先)(?:的?价格?)?)[是为卖要]?\W*$",
     re.IGNORECASE,
 )
 _OF = re.compile(r"[\s:：]*(?:(?:is|at|of|about|是|为|有|约)[\s:：]*)?")

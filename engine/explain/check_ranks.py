@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from engine.explain.check_numbers import Refused, Supported
 from engine.explain.evidence import Limit
 from engine.explain.facts import shown_money, shown_value
-from engine.explain.vocabulary import NEGATIONS, RANKING
+from engine.explain.vocabulary import NEGATIONS, RANKING, ZH_NOT_NEGATION
 from engine.numerals import fold
 from engine.schema import Citation, Product, Quantity
 
@@ -50,7 +50,10 @@ _DISCOUNT = re.compile(
     r"|% ?off\b|\d折|打折|折扣|优惠|降价|特价|促销|立减|省下|原价",
     re.IGNORECASE,
 )
-_FORMER = re.compile(r"\b(?:on sale|reduced|down from|was|originally)\b|降价|特价|优惠|原价", re.IGNORECASE)
+_FORMER = re.compile(
+    r"\b(?:on sale|reduced|down from|was|originally)\b|降价|特价|优惠|原价|(?:之前|以前|先前|原来|原先)(?=[是为卖要]?[¥￥$\d])",
+    re.IGNORECASE,
+)
 _MAKER = re.compile(r"\b(?:made by|by|from|brand(?: is|:)?) ([A-Z][\w'&.-]*)|(?:出自|来自|品牌(?:是|为))(\w{2,})")
 _COMPATIBLE = re.compile(
     r"(?:\b(?:for|fits?|with|suits?|your)(?: the| a| your)?|适用于?|适配|用于|兼容|配)\s*$", re.IGNORECASE
@@ -121,12 +124,21 @@ def check_offers(text: str, product: Product, limits: Sequence[Limit], out: Supp
         if (price := product.current_price) is not None:
             out.cite("sale_price" if product.sale_price else "price", shown_money(price))
     for match in _STOCK.finditer(text):
-        if match.group().lower() not in _STOCK_OF.get(product.availability, "") or NEGATIONS.search(text):
+        if match.group().lower() not in _STOCK_OF.get(product.availability, "") or _denied(text, match):
             raise Refused("stock")
     for match in _DISCOUNT.finditer(text):
         lower = product.sale_price and product.price and product.sale_price.amount < product.price.amount
         if not lower or not _FORMER.search(match.group()):
             raise Refused("discount")
+
+
+def _denied(text: str, match: re.Match[str]) -> bool:
+    """Return whether a negation stands in the clause of a match or behind it: a shirt that needs no iron is still in stock."""
+    clause = max((text.rfind(mark, 0, match.start()) for mark in ",，;；"), default=-1)
+    own = text[clause + 1 :]
+    for harmless in ZH_NOT_NEGATION:
+        own = own.replace(harmless, "")
+    return NEGATIONS.search(own) is not None
 
 
 def check_brands(text: str, product: Product, others: Sequence[Product]) -> None:

@@ -16,7 +16,7 @@ from engine.explain.reading import Clause, read_clauses, sentences
 from engine.explain.vocabulary import LABELS, ORDERS, RANKING, UNUSABLE
 from engine.schema import AttributeValue, Money, Product, Quantity
 
-__all__ = ["Fact", "label", "plain_value", "product_facts", "shown_money", "shown_value"]
+__all__ = ["PEOPLE", "Fact", "foreign", "label", "plain_value", "product_facts", "shown_money", "shown_value"]
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥"}
 _STOCK = {
@@ -31,6 +31,9 @@ _SAME = {
     "unisex": ("unisex", "男女同款", "男女通用"),
     "kids": ("kids", "children", "儿童"),
 }
+PEOPLE = {"male": ("men", "男士"), "female": ("women", "女士"), "kids": ("kids", "儿童")}
+"""Value of ``gender`` → whom it is for, English and Chinese."""
+
 _FOR = re.compile(r"\b(?:for|fits|compatible with|to fit)\b|适用|适配|专用|兼容", re.IGNORECASE)
 _UNITS = {
     "kg": ((1.0, "kg", "公斤"), (1e-3, "g", "克"), (1e-6, "mg", "毫克")),
@@ -39,6 +42,8 @@ _UNITS = {
     "GB": ((1000.0, "TB", "TB"), (1.0, "GB", "GB"), (1 / 1024, "MB", "MB")),
     "h": ((1.0, "hours", "小时"), (1 / 60, "minutes", "分钟")),
 }
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
 _MAX_DESCRIPTION = 8000
 _MOST_WORDS = 6
 _SENTENCE_MARKS = re.compile(r"[!?。！？;；]|\.(?:\s|$)|:\s|[\n{}]")
@@ -168,3 +173,9 @@ def product_facts(product: Product, language: str = "en") -> list[Fact]:
         facts.append(Fact("category", " > ".join(path), tuple(c for p in path for c in read_clauses(p))))
     facts.extend(_description(product.description))
     return facts
+
+
+def foreign(value: str, language: str) -> bool:
+    """Return whether a value is words of the other language: Chinese in an English answer, or more than two English ones in a
+    Chinese one."""
+    return bool(_HAN.search(value)) if language != "zh" else not _HAN.search(value) and len(_LATIN_WORD.findall(value)) > 2

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import SettingsError
 from engine.explain.evidence import Evidence, Need
+from engine.explain.wording import OWN_VOICE, load_wording
 from engine.settings import Settings
 
 if TYPE_CHECKING:
     from engine.explain.endpoint import ChatEndpoint
 
-__all__ = ["Draft", "Generator", "make_generator"]
+__all__ = ["Draft", "Generator", "make_generator", "voice_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class Generator(Protocol):
         ...
 
 
+def voice_of(settings: Settings) -> Path:
+    """Return the folder of what may be said without a check, and of the model that says it."""
+    return Path(settings.voice) if settings.voice else OWN_VOICE
+
+
 def make_generator(settings: Settings, endpoint: ChatEndpoint | None = None) -> Generator:
     """Return the generator the settings ask for; ``endpoint`` is the one to ask where it is one and is shared with others.
 
@@ -55,7 +61,8 @@ def make_generator(settings: Settings, endpoint: ChatEndpoint | None = None) -> 
         from engine.explain.guarded import GuardedGenerator
         from engine.explain.remote import EndpointGenerator
 
-        return GuardedGenerator(EndpointGenerator(endpoint or ChatEndpoint(settings), settings.opinions))
+        asked = EndpointGenerator(endpoint or ChatEndpoint(settings), settings.opinions, load_wording(voice_of(settings)))
+        return GuardedGenerator(asked)
     if settings.generator == "local":
         from engine.explain.guarded import GuardedGenerator
         from engine.explain.local import LocalGenerator
@@ -63,11 +70,12 @@ def make_generator(settings: Settings, endpoint: ChatEndpoint | None = None) -> 
         if not settings.generator_model:
             raise SettingsError("`generator_model` is empty. Set it to the folder of the local model.")
         timeout_s, most = settings.generator_timeout_s, settings.generator_max_chars
-        return GuardedGenerator(LocalGenerator(settings.generator_model, timeout_s, most, settings.opinions))
+        wording = load_wording(voice_of(settings))
+        return GuardedGenerator(LocalGenerator(settings.generator_model, timeout_s, most, settings.opinions, wording))
     if settings.generator == "writer":
         from engine.explain.writer import WriterGenerator
 
-        return WriterGenerator(Path(settings.voice)) if settings.voice else WriterGenerator()
+        return WriterGenerator(voice_of(settings))
     from engine.explain.template import TemplateGenerator
 
     return TemplateGenerator()

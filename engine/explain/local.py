@@ -16,6 +16,7 @@ from engine.explain.answers import DraftReader
 from engine.explain.evidence import Evidence, Need
 from engine.explain.generator import Draft
 from engine.explain.prompt import aliases, messages
+from engine.explain.wording import Wording, load_wording
 
 __all__ = ["LocalGenerator"]
 
@@ -27,7 +28,9 @@ class LocalGenerator:
 
     name = "local"
 
-    def __init__(self, path: str | Path, timeout_s: float, max_chars: int, opinions: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, timeout_s: float, max_chars: int, opinions: bool = False, wording: Wording | None = None
+    ) -> None:
         """Load the model.
 
         Raises:
@@ -44,6 +47,7 @@ class LocalGenerator:
             raise GeneratorError(f"{path} is no model folder: it has no config.json. Set `generator_model` to one.")
         self._transformers: Any = transformers
         self._timeout_s, self._max_chars, self._opinions = timeout_s, max_chars, opinions
+        self._wording = wording or load_wording()
         self._turn = threading.Lock()
         options = {"local_files_only": True, "trust_remote_code": False}
         try:
@@ -66,7 +70,7 @@ class LocalGenerator:
             raise GeneratorError(f"The local model was busy for {self._timeout_s:g} s.")
         try:
             reader = DraftReader(aliases(evidence))
-            for text in self._texts(messages(need, evidence, opinions=self._opinions)):
+            for text in self._texts(messages(need, evidence, self._wording, opinions=self._opinions)):
                 yield from reader.feed(text)
             yield from reader.finish()
         finally:

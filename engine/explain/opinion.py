@@ -48,7 +48,7 @@ _PRAISE_ZH = tuple(
 )
 _FRAME_ZH = tuple(
     """
-的选择 选择 作为 礼物 送人 起来 应该 会 很 挺 非常 十分 觉得 感觉 我们 场合 时候 来
+的选择 选择 作为 礼物 送人 起来 应该 会 很 挺 非常 十分 觉得 感觉 我们 场合 时候 来 日常
 去 而且 又 的 是 在 和 与 也 都 就 它 这 这款 这件 您 你 用 适合 做 当 时 里
 中 一款 一件 看 拿来 产品 商品 款 件 个 一个
 """.split()
@@ -56,7 +56,7 @@ _FRAME_ZH = tuple(
 _USES = frozenset(
     stem(w)
     for w in """
-camp camping hike hiking trekking climbing run running jogging travel travelling traveling trip office work commute
+camp camping backpacking rain hike hiking trekking climbing run running jogging travel travelling traveling trip office work commute
 commuting school college party wedding birthday christmas holiday gaming picnic beach yoga cycling gym training
 walking fishing gardening cooking baking reading studying outdoors outdoor home dorm kitchen garden weekend dinner
 breakfast lunch coffee tea photography music parties trips
@@ -64,7 +64,7 @@ breakfast lunch coffee tea photography music parties trips
 )
 _USES_ZH = tuple(
     """
-登山 徒步 露营 跑步 旅行 旅游 出差 办公 上班 通勤 上学 聚会 婚礼 生日 圣诞 节日 游戏
+登山 徒步 露营 写作业 下雨 跑步 旅行 旅游 出差 办公 上班 通勤 上学 聚会 婚礼 生日 圣诞 节日 游戏
 野餐 沙滩 瑜伽 骑行 健身 散步 钓鱼 园艺 做饭 烘焙 阅读 学习 户外 居家 宿舍 厨房 周末
 约会 早餐 喝茶 咖啡 摄影
 """.split()

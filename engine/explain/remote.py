@@ -13,17 +13,18 @@ from engine.explain.endpoint import ChatEndpoint
 from engine.explain.evidence import Evidence, Need
 from engine.explain.generator import Draft
 from engine.explain.prompt import aliases, claim_schema, messages
+from engine.explain.wording import Wording, load_wording
 
 __all__ = ["EndpointGenerator"]
 
 
 class EndpointGenerator:
-    """Drafts from an endpoint; ``opinions`` are asked for where the shop allows them."""
+    """Drafts from an endpoint; ``opinions`` are asked for where the shop allows them, sentences of ``wording`` are its examples."""
 
     name = "endpoint"
 
-    def __init__(self, endpoint: ChatEndpoint, opinions: bool = False) -> None:
-        self._endpoint, self._opinions = endpoint, opinions
+    def __init__(self, endpoint: ChatEndpoint, opinions: bool = False, wording: Wording | None = None) -> None:
+        self._endpoint, self._opinions, self._wording = endpoint, opinions, wording or load_wording()
 
     def generate(self, need: Need, evidence: Sequence[Evidence]) -> Iterator[Draft]:
         """Yield drafts as they end.
@@ -33,7 +34,7 @@ class EndpointGenerator:
         """
         reader = DraftReader(aliases(evidence))
         as_json = self._endpoint.takes_schema
-        prompt = messages(need, evidence, as_json=as_json, opinions=self._opinions)
+        prompt = messages(need, evidence, self._wording, as_json=as_json, opinions=self._opinions)
         for text in self._endpoint.texts(prompt, claim_schema(evidence) if as_json else None):
             yield from reader.feed(text)
         yield from reader.finish()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from engine.explain.check_ranks import ranked
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
-from engine.explain.facts import label, plain_value, shown_money
+from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money
 from engine.explain.ground import check
 from engine.explain.things import own_lexicon, thing_of
 from engine.language import stem_of, words
@@ -44,7 +44,6 @@ SLOTS = (
 _NO_ATTRIBUTE = frozenset(
     {"title", "brand", "category", "description", "mpn", "gtin", "availability", "price", "sale_price", "condition", "age_group"}
 )
-_PEOPLE = {"male": ("men", "男士"), "female": ("women", "女士"), "kids": ("kids", "儿童")}
 _NONE = frozenset({"none", "no", "n/a", "na", "not rated", "not supported", "无", "否", "没有", "不支持", "-"})
 _LONGEST = 60
 _LONGEST_OTHER = 32
@@ -159,7 +158,7 @@ class _Filling:
         if isinstance(value, Quantity):
             return Slot(name, field.value_shown, cited, asked)
         if name == "gender":
-            shown = _PEOPLE.get(str(value).lower())
+            shown = PEOPLE.get(str(value).lower())
             return Slot(name, shown[self._zh], cited, asked) if shown else None
         if name in _MEASURED or not isinstance(value, str):
             return None  # a number without a unit is said with its name
@@ -212,7 +211,9 @@ class _Filling:
                 break
         for field in said:
             quote = field.value_shown
-            if len(quote) <= _LONGEST_QUOTE and check(quote, self._product, self._need, self._products).ok:
+            if len(quote) > _LONGEST_QUOTE or foreign(quote, self._need.language):
+                continue
+            if check(quote, self._product, self._need, self._products).ok:
                 yield Slot("quote", quote, (Citation(field="description", value=quote),), True)
                 break
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
-from engine.explain.facts import label, plain_value, shown_money
+from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money
 from engine.explain.generator import Draft
 from engine.explain.ground import check, unstated
 from engine.explain.things import thing_of
@@ -24,7 +24,7 @@ _MAX_PHRASES = 4
 _MAX_QUOTE = 160
 _USUAL = ("material", "waterproof", "weight", "capacity", "battery_life", "screen_size", "power", "size", "color")
 _NOT_ATTRIBUTES = frozenset(
-    {"title", "brand", "category", "description", "mpn", "gtin", "availability", "price", "sale_price"}
+    {"title", "brand", "category", "description", "mpn", "gtin", "availability", "price", "sale_price", "condition", "age_group"}
 )
 _EN = {
     "material": "made of {v}", "weight": "weighs {v}", "capacity": "holds {v}", "color": "in {v}", "size": "size {v}",
@@ -116,6 +116,8 @@ class _Writer:
             # A flag that nobody asked for and that is false is no reason to take the product.
             if field.field in seen or (field.value is False and not field.part_of_need) or not plain_value(field.value_shown):
                 continue
+            if not self._zh and foreign(field.value_shown, "en"):
+                continue
             seen.add(field.field)
             yield self._attribute(field)
 
@@ -134,6 +136,8 @@ class _Writer:
 
     def _attribute(self, field: EvidenceField) -> str:
         name = label(field.field, self._need.language)
+        if field.field == "gender" and (people := PEOPLE.get(str(field.value).lower())):
+            return people[1] if self._zh else f"for {people[0]}"
         if isinstance(field.value, bool):
             if self._zh:
                 return name if field.value else f"不{name}"
@@ -167,7 +171,7 @@ class _Writer:
         asked = [f for f in sentences if f.part_of_need]
         for field in [*asked, *(sentences if not opening else [])]:
             text = field.value_shown
-            if text not in opening and self._holds(text):
+            if text not in opening and not foreign(text, self._need.language) and self._holds(text):
                 return text
         return ""
 

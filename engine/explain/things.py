@@ -25,6 +25,13 @@ _ENDS = re.compile(
     re.IGNORECASE,
 )
 """Where the name of a product may end in its title: what follows are parts, sizes, and what it goes with."""
+_MASS = frozenset(
+    "honey tea coffee toner paper ink food rice oil sugar salt litter furniture jewelry jewellery luggage memory software "
+    "flour pasta milk chocolate shampoo soap sunscreen cream lotion toothpaste clothing footwear underwear bedding stationery "
+    "equipment tape wire yarn fabric rope glue paint water juice wine beer granola muesli cutlery cookware glassware".split()
+)
+"""Things that are not counted and so have no ``a``."""
+
 _LONG_U = re.compile(r"^(?:us|uni|use|usb|eu|ut)", re.IGNORECASE)
 
 
@@ -59,6 +66,8 @@ def thing_of(product: Product, need: Need) -> str:
     name = shown.lower()
     if _HAN.search(name) or name.endswith("s"):
         return "" if _HAN.search(name) else name
+    if name.split()[-1] in _MASS:
+        return name
     return f"an {name}" if name[0] in "aeiou" and not _LONG_U.match(name) else f"a {name}"
 
 

@@ -39,7 +39,8 @@ listed list lists stated states says say described describes description details
 exactly simply thanks rated built build designed design meant named called known name brand color colour
 colours colors size sized material materials type kind weight weighs weigh weighing measures measure measuring
 measured total equipped mentioned mention done carries carry currently now still approximately roughly nearly
-almost no not contain contains containing
+almost no not contain contains containing moment unfortunately please version takes take holds hold lasts last runs run
+moves move turns turn data sheet maker talk talks speak speaks
 """
 _ZH = """
 的 了 在 是 有 和 与 及 或 也 都 就 还 又 且 并 而 但 其 它 这 该 此 那 您 你 我 我们 为 于 以 由 对 从 到 让
@@ -49,7 +50,7 @@ _ZH = """
 需求 需要 想要 要 想 找 寻找 所 搜索 查询 预算 价格 售价 标价 现价 价 卖 只卖 只要 仅 仅需 只需 只 才 现在
 目前 当前 在您 范围 之内 以内 内 不超过 不到 低于 上限 限额 限制 左右 约 大约 品牌 牌子 名称 型号 颜色 配色
 尺寸 尺码 规格 材质 面料 材料 款 件 双 个 种 台 条 支 本 些 时 里 中 上 下 后 前 等 即 则 均 各 每 共 总 共有
-一共 方面 以及 并且 而且 同时 另外 此外 因此 所以 因为 而言 来说 达 达到 高达 可达 至 为您 标明 注明 写明 写着
+一共 写到 谈到 说到 写了 方面 以及 并且 而且 同时 另外 此外 因此 所以 因为 而言 来说 达 达到 高达 可达 至 为您 标明 注明 写明 写着
 说明 描述 介绍 提到 信息 资料 显示 标注 看 标题 名称里 等级 级别 来自 出自 本身 设计 整件 整体 自身 功能
 """
 _ZH_NOT_NEGATION = """

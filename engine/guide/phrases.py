@@ -5,7 +5,7 @@ Knows nothing of states or products.
 
 from __future__ import annotations
 
-__all__ = ["PEOPLE", "QUESTIONS", "about", "band", "found", "none_left", "nothing", "opening", "relaxed"]
+__all__ = ["QUESTIONS", "about", "band", "found", "none_left", "nothing", "opening", "relaxed"]
 
 QUESTIONS = {
     "price": ("How much would you like to spend?", "预算大概是多少？"),
@@ -19,10 +19,6 @@ QUESTIONS = {
     "age_group": ("For which age?", "给多大年龄的人用？"),
 }
 """Field → what is asked about it, English and Chinese."""
-
-
-PEOPLE = {"male": ("men", "男士"), "female": ("women", "女士"), "unisex": ("anyone", "男女通用"), "kids": ("kids", "儿童")}
-"""Value of ``gender`` → how it is said, English and Chinese."""
 
 
 def band(low: str, high: str, language: str) -> str:

@@ -252,6 +252,8 @@ class _Checking:
     def _limited(self, step: _Step, said: str) -> Piece | None:
         field = self._fields.get(step.field.lower())
         numbers = _numbers(said)
+        before = [n for p in self._state.pieces if field and p.field == field.field for n in _numbers(f"{p.text} {p.filter}")]
+        numbers += [b + sign * n for b in before for n in numbers for sign in (1, -1)]  # fifty more than what was said before
         bounds = [b for b in (step.least, step.most) if b is not None]
         if field is None or not bounds or not all(any(_near(b, n) for n in numbers) for b in bounds):
             return None

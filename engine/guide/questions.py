@@ -11,8 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from engine.explain.facts import label, shown_money
-from engine.guide.phrases import PEOPLE, QUESTIONS, band
+from engine.explain.facts import PEOPLE, label, shown_money
+from engine.guide.phrases import QUESTIONS, band
 from engine.guide.state import Choice, Question
 from engine.schema import Facet, Money
 
@@ -23,6 +23,7 @@ _LEAST_SPLIT = 0.8
 _NEVER = frozenset({"availability", "condition", "category", "currency"})
 _HARD = frozenset({"price", "color", "size", "brand", "gender"})
 _LIKED = 0.15
+_ANYONE = ("anyone", "男女通用")
 _LONGEST_FILTER = 400
 
 
@@ -72,7 +73,8 @@ def _text(field: str, language: str) -> str:
 
 
 def _shown(field: str, value: str, language: str) -> str:
-    people = PEOPLE.get(value.lower()) if field == "gender" else None
+    people = _ANYONE if value.lower() == "unisex" else PEOPLE.get(value.lower())
+    people = people if field == "gender" else None
     return people[language == "zh"] if people else value[:120]
 
 
