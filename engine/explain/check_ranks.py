@@ -106,8 +106,9 @@ def check_ranks(text: str, product: Product, others: Sequence[Product], out: Sup
                 raise Refused("comparison")
             out.cite(cited.field, cited.value)
         text = pattern.sub(" ", text)
-    if RANKING.search(text):
-        raise Refused("superlative")
+    own = [n.replace("_", " ") for n in product.attributes if RANKING.search(n.replace("_", " "))]
+    if RANKING.search(re.sub("|".join(map(re.escape, own)), " ", text, flags=re.IGNORECASE) if own else text):
+        raise Refused("superlative")  # a field may be called `recommended usage`
     return text
 
 

@@ -29,7 +29,7 @@ from engine.schema import Claim, Product
 
 __all__ = ["Done", "Explainer"]
 
-_MAX_CLAIMS = 4
+_MAX_CLAIMS = 6
 _MAX_DRAFTS = 200
 _QUEUE = 64
 _LONGEST = 400

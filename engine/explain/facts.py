@@ -16,7 +16,7 @@ from engine.explain.reading import Clause, read_clauses, sentences
 from engine.explain.vocabulary import LABELS, ORDERS, RANKING, UNUSABLE
 from engine.schema import AttributeValue, Money, Product, Quantity
 
-__all__ = ["PEOPLE", "Fact", "foreign", "label", "plain_value", "product_facts", "shown_money", "shown_value"]
+__all__ = ["PEOPLE", "Fact", "foreign", "label", "plain_value", "product_facts", "shown_money", "shown_value", "telling_nothing"]
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥"}
 _STOCK = {
@@ -43,6 +43,11 @@ _UNITS = {
     "h": ((1.0, "hours", "小时"), (1 / 60, "minutes", "分钟")),
 }
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_HAS_UNIT = re.compile(
+    r"dimension|diagonal|memory|speed|capacity|voltage|power|diameter|height|width|length|depth|weight|noise|frequency|rate|life|range|distance"
+    r"|current|volume|temperature|resolution|level|consumption|flow|size|长|宽|高|重|速|容|压|率|径"
+)
+_PAPERWORK = re.compile(r"certification|country_of_origin|quantity_per_pack|date|harmonized|package_|_code|warranty_card|产地|上市")
 _LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
 _MAX_DESCRIPTION = 8000
 _MOST_WORDS = 6
@@ -173,6 +178,14 @@ def product_facts(product: Product, language: str = "en") -> list[Fact]:
         facts.append(Fact("category", " > ".join(path), tuple(c for p in path for c in read_clauses(p))))
     facts.extend(_description(product.description))
     return facts
+
+
+def telling_nothing(name: str, shown: str) -> bool:
+    """Return whether a field says nothing to a shopper as it stands: a date, a bare number of what has a unit, or papers."""
+    if shown.lower() in ("y", "yes", "true", "是", "有"):
+        return True  # its name alone would be said
+    bare = re.fullmatch(r"[\d.,\sx×*]+", shown) is not None and _HAS_UNIT.search(name) is not None
+    return bare or _PAPERWORK.search(name) is not None or re.search(r"\d{4}-\d\d-", shown) is not None or "(" in shown
 
 
 def foreign(value: str, language: str) -> bool:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.explain.check_ranks import ranked
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
-from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money
+from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money, telling_nothing
 from engine.explain.ground import check
-from engine.explain.things import own_lexicon, thing_of
+from engine.explain.things import own_lexicon, thing_of, thing_translated
 from engine.language import stem_of, words
 from engine.lexicon import is_accessory
+from engine.numerals import fold
 from engine.schema import Citation, Product, Quantity
 
 __all__ = ["ASKED", "SLOT", "SLOTS", "Slot", "fill", "fill_slots", "referred"]
@@ -45,10 +46,15 @@ _NO_ATTRIBUTE = frozenset(
     {"title", "brand", "category", "description", "mpn", "gtin", "availability", "price", "sale_price", "condition", "age_group"}
 )
 _NONE = frozenset({"none", "no", "n/a", "na", "not rated", "not supported", "无", "否", "没有", "不支持", "-"})
+_IN_NAMES = frozenset({"color", "material", "pattern", "style", "season"})
+"""What is words of a language, and what a thing's own name may say already: a cast iron skillet is not said to be of cast iron."""
+
+_MOST_JOINED = 3
 _LONGEST = 60
 _LONGEST_OTHER = 32
 _LONGEST_QUOTE = 160
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_ENGLISH_WORD = re.compile(r"[A-Za-z][a-z]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ class _Filling:
 
     def slots(self) -> Iterator[Slot]:
         """Yield every slot that is there, each name once."""
-        yield from self._attributes()
+        thing = thing_of(self._product, self._need)
+        yield from (s for s in self._attributes() if s.name not in _IN_NAMES or s.shown.lower() not in thing.lower())
         yield from self._prices()
         yield from self._ranks()
         product = self._product
@@ -108,8 +115,10 @@ class _Filling:
         if product.availability == "in_stock":
             shown = "有货" if self._zh else "in stock"
             yield Slot("stock", shown, (Citation(field="availability", value=shown),))
-        thing = thing_of(product, self._need)
-        if thing and (cited := self._stands(thing, "这是{}。" if self._zh else "This is {}.")):
+        cited = self._stands(thing, "这是{}。" if self._zh else "This is {}.") if thing else ()
+        if not thing and (thing := thing_translated(product, self._zh)):
+            cited = (Citation(field="title", value=product.title),)
+        if cited:
             named = {stem_of(w) for w in words(thing)}
             yield Slot("thing", thing, cited, any(stem_of(w) in named for t in self._need.terms for w in words(t)))
         if product.category and (cited := self._stands(kind := product.category[-1].lower(), "{}。" if self._zh else "{}.")):
@@ -133,7 +142,7 @@ class _Filling:
                 continue
             if field.value_shown.strip().lower() in _NONE or (field.field == "screen_size" and self._is_accessory()):
                 continue  # a bag's screen size is that of a laptop that fits
-            slot = self._named(field)
+            slot = self._named(self._all_of(field))
             if slot is not None:
                 if slot.name not in seen:
                     seen.add(slot.name)
@@ -142,6 +151,15 @@ class _Filling:
                 seen.add(field.field)
                 if name := next(others, ""):
                     yield Slot(name, *shown, bool(field.part_of_need))
+
+    def _all_of(self, field: EvidenceField) -> EvidenceField:
+        """Return a colour or material with the others that the product has: one of two is half of the truth."""
+        held = [str(v) for v in self._product.attributes.get(field.field, ())] if field.field in _IN_NAMES else []
+        own = [said for v in held if (said := _translated(v, self._zh))]
+        if len(held) < 2:
+            return field
+        join = ("、" if self._zh else " and ") if len(own) <= _MOST_JOINED else ("、" if self._zh else ", ")
+        return replace(field, value_shown=join.join(own), value=join.join(own))
 
     def _named(self, field: EvidenceField) -> Slot | None:
         """Return the slot of an attribute whose name says what it is."""
@@ -162,6 +180,11 @@ class _Filling:
             return Slot(name, shown[self._zh], cited, asked) if shown else None
         if name in _MEASURED or not isinstance(value, str):
             return None  # a number without a unit is said with its name
+        if name in _IN_NAMES and len(held := self._product.attributes.get(name, ())) > 1:
+            all_cited = tuple(Citation(field=name, value=str(v)) for v in held)
+            return Slot(name, field.value_shown, all_cited, asked) if 1 < len(held) <= _MOST_JOINED and field.value_shown else None
+        if name in _IN_NAMES and (said := _translated(field.value_shown, self._zh)) != field.value_shown:
+            return Slot(name, said, cited, asked) if said else None
         stands = self._stands(field.value_shown, f"{label(name, self._need.language)} {{}}.")
         shown_value = field.value_shown if self._zh or _coded(field.value_shown) else field.value_shown.lower()
         return Slot(name, shown_value, stands, asked) if stands else None
@@ -170,6 +193,8 @@ class _Filling:
         """Return an attribute with its name before it, for which no slot has words."""
         named = label(field.field, self._need.language)
         shown = named if field.value is True else f"{named} {field.value_shown}"
+        if telling_nothing(field.field, field.value_shown) or (field.value is True and not field.part_of_need):
+            return None
         if len(shown) > _LONGEST_OTHER or bool(_HAN.search(shown)) != self._zh or re.search(r"\d{4}-\d\d-|\.(?:jpg|png)", shown):
             return None
         cited = self._stands(shown, "{}。" if self._zh else "{}.")
@@ -205,7 +230,9 @@ class _Filling:
         for term in dict.fromkeys(terms):
             shown = f"“{term}”" if self._zh else f'"{term.lower()}"'
             text = f"描述：{term}。" if self._zh else f"The description: {term}."
-            if bool(_HAN.search(term)) == self._zh and check(text, self._product, self._need, self._products).ok:
+            known = own_lexicon().get(term.lower()) and not any(c.isdigit() for c in fold(term))
+            known = known and term.lower() not in self._product.title.lower() and len(term) > 1 + term.isascii()
+            if known and bool(_HAN.search(term)) == self._zh and check(text, self._product, self._need, self._products).ok:
                 field = next(f for f in said if term in f.part_of_need.split())
                 yield Slot("use", shown, (Citation(field="description", value=field.value_shown),), True)
                 break
@@ -216,6 +243,16 @@ class _Filling:
             if check(quote, self._product, self._need, self._products).ok:
                 yield Slot("quote", quote, (Citation(field="description", value=quote),), True)
                 break
+
+
+def _translated(shown: str, zh: bool) -> str:
+    """Return a colour or a material in the language of the answer, as the lexicon says it; empty where it is of the other language
+    and the lexicon does not know it."""
+    own = bool(_HAN.search(shown)) == zh or (zh and not _ENGLISH_WORD.search(shown))
+    if own:
+        return shown
+    entries = [e for e in own_lexicon().get(shown.lower()) if e.kind in ("color", "material", "season")]
+    return next((form for e in entries for form in (e.zh if zh else e.en)), "")
 
 
 def _coded(shown: str) -> bool:

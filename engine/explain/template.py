@@ -7,20 +7,23 @@ wording makes doubtful is left out rather than the whole sentence. Knows nothing
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
-from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money
+from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money, telling_nothing
 from engine.explain.generator import Draft
 from engine.explain.ground import check, unstated
-from engine.explain.things import thing_of
+from engine.explain.things import own_lexicon, thing_of
 from engine.explain.vocabulary import EN_NEUTRAL
 from engine.schema import Product
 
 __all__ = ["TemplateGenerator", "beside"]
 
 _MAX_PHRASES = 4
+_MISSED = frozenset({"quality", "material", "season", "color"})
+"""What a shopper wants to know that a record says nothing of."""
 _MAX_QUOTE = 160
 _USUAL = ("material", "waterproof", "weight", "capacity", "battery_life", "screen_size", "power", "size", "color")
 _NOT_ATTRIBUTES = frozenset(
@@ -31,6 +34,7 @@ _EN = {
     "battery_life": "battery life {v}", "screen_size": "{v} screen", "storage": "{v} storage",
 }  # fmt: skip
 _ZH = {"weight": "重{v}", "capacity": "容量{v}", "material": "材质{v}", "color": "{v}", "screen_size": "屏幕{v}"}
+_ENGLISH_WORD = re.compile(r"[A-Za-z][a-z]{2,}(?: [A-Za-z][a-z]{2,})?")
 _EN_PRICE = ("at {p}", "for {p}", "priced at {p}")
 _EN_LIMIT = ("inside your {l} limit", "within your {l} limit", "under your {l} limit")
 _ZH_PRICE = ("售价{p}", "现价{p}", "价格{p}")
@@ -116,23 +120,17 @@ class _Writer:
             # A flag that nobody asked for and that is false is no reason to take the product.
             if field.field in seen or (field.value is False and not field.part_of_need) or not plain_value(field.value_shown):
                 continue
-            if not self._zh and foreign(field.value_shown, "en"):
+            if field not in fields and telling_nothing(field.field, field.value_shown):
+                continue
+            english = self._zh and field.field != "gender" and _ENGLISH_WORD.fullmatch(field.value_shown)
+            if english or foreign(field.value_shown, self._need.language):
                 continue
             seen.add(field.field)
             yield self._attribute(field)
 
     def _head(self, fields: Sequence[EvidenceField]) -> str:
-        """Return what the product is, in the shopper's own words where its title has them."""
-        if not self._zh:
-            return thing_of(self._product, self._need) if fields else ""
-        for field in fields:
-            words = [t for t in self._need.terms if t in field.part_of_need.split()]
-            run = [w for w in words if w in field.value_shown]
-            if run and field.field == "title":
-                return f"标题写着{'、'.join(run)}"
-            if run and (run[-1],) == self._product.category[-1:]:
-                return f"属于{run[-1]}"
-        return ""
+        """Return what the product is, where some of it is what was asked for."""
+        return thing_of(self._product, self._need) if fields else ""
 
     def _attribute(self, field: EvidenceField) -> str:
         name = label(field.field, self._need.language)
@@ -177,10 +175,12 @@ class _Writer:
 
     def unknown(self) -> str:
         """Return an honest word on the first wish that the record surely says nothing of."""
-        if not any(f.part_of_need for f in self._item.fields if f.field not in ("price", "sale_price")):
+        answers = any(f.part_of_need for f in self._item.fields if f.field not in ("price", "sale_price"))
+        if not self._product.description or not answers:
             return ""
         for term in self._need.terms:
-            if term.lower() in EN_NEUTRAL or not unstated(term, self._product, self._need.language):
+            known = any(e.kind in _MISSED for e in own_lexicon().get(term.lower()))
+            if not known or term.lower() in EN_NEUTRAL or not unstated(term, self._product, self._need.language):
                 continue
             text = f"描述中没有提到“{term}”。" if self._zh else f'The description does not mention "{term}".'
             if self._holds(text):

@@ -16,7 +16,7 @@ from engine.language import Word, is_stop, stem_of, words
 from engine.lexicon import Lexicon, find_head
 from engine.schema import Product
 
-__all__ = ["own_lexicon", "thing_of"]
+__all__ = ["own_lexicon", "thing_of", "thing_translated"]
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _ENDS = re.compile(
@@ -64,9 +64,30 @@ def thing_of(product: Product, need: Need) -> str:
     if need.language == "zh":
         return shown if _HAN.search(shown) else ""
     name = shown.lower()
-    if _HAN.search(name) or name.endswith("s"):
-        return "" if _HAN.search(name) else name
-    if name.split()[-1] in _MASS:
+    return "" if _HAN.search(name) else _with_article(name)
+
+
+def thing_translated(product: Product, zh: bool) -> str:
+    """Return what a product with a title in the other language is, as the lexicon says it, English with its article; empty where
+    the lexicon does not know it."""
+    title = product.title
+    if (match := _ENDS.search(title)) and match.start():
+        title = title[: match.start()]
+    if bool(_HAN.search(title)) == zh:
+        return ""
+    found = words(title)
+    head = find_head(found, own_lexicon().find(title, found))
+    if head.thing is None or not head.known:
+        return ""
+    name = title[found[head.thing[0]].start : found[head.thing[1] - 1].end].lower()
+    if bool(_HAN.search(name)) == zh:
+        return ""
+    said = next((form for e in own_lexicon().get(name) if e.kind in ("thing", "accessory") for form in (e.zh if zh else e.en)), "")
+    return said if zh or not said else _with_article(said)
+
+
+def _with_article(name: str) -> str:
+    if name.endswith("s") or name.split()[-1] in _MASS:
         return name
     return f"an {name}" if name[0] in "aeiou" and not _LONG_U.match(name) else f"a {name}"
 

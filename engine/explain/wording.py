@@ -20,7 +20,7 @@ from engine.errors import GeneratorError
 from engine.explain.reading import sentences
 from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, referred
 
-__all__ = ["OWN_VOICE", "STOP", "Line", "Seed", "Wording", "load_wording", "pieces", "stretches"]
+__all__ = ["OWN_VOICE", "STOP", "Line", "Seed", "Wording", "has_verb", "load_wording", "pieces", "stretches"]
 
 OWN_VOICE = Path(__file__).with_name("voice")
 """The folder of the corpus, and of the model trained on it, that come with daogou."""
@@ -29,7 +29,14 @@ STOP = "</s>"
 """The piece that ends a sentence, and, where one would begin, the explanation."""
 
 _BEGIN, _END = "^", "$"
+_HAS_VERB = "!"
+_VERB = re.compile(
+    r"\b(?:is|are|was|'s|costs?|weighs|holds|has|have|comes|takes|runs|sells|goes|gets?|gives|gave|says|names|lists|makes|adds|stores"
+    r"|stays|keeps|carries|measures|offers|belongs|find|show|pay|take|wanted|asked|named|said|fits|lasts|speaks|talks|mentions|puts"
+    r"|covers|used)\b|'s\b"
+)
 _PIECE = re.compile(r"\{[a-z_0-9]+\*?\}| ?[A-Za-z']+| ?[^\sA-Za-z{]|\s")
+_LETTER = re.compile(r"\w")
 _LANGUAGES = ("en", "zh")
 
 
@@ -52,15 +59,27 @@ def pieces(text: str) -> tuple[str, ...]:
 
 
 def stretches(sentence: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the words between two references, each with the names on its left and right.
+    """Yield the words between two references, each with what is on its left and right: the names, and on the left a ``!`` where the
+    sentence has had its verb by then, so that what follows ``At {price}`` does not follow ``It costs {price}``.
 
     >>> list(stretches("It weighs {weight}."))
-    [('^', 'It weighs ', 'weight'), ('weight', '.', '$')]
+    [('^', 'It weighs ', 'weight'), ('weight!', '.', '$')]
     """
     parts = SLOT.split(sentence)
     names = [_BEGIN, *parts[1::2], _END]
+    verbal = False
     for (left, right), words in zip(pairwise(names), parts[::2], strict=True):
-        yield left, words, right
+        yield _after(left, verbal), words, right
+        verbal = verbal or _VERB.search(words) is not None
+
+
+def has_verb(text: str) -> bool:
+    """Return whether a beginning of an English sentence has its verb."""
+    return _VERB.search(text) is not None
+
+
+def _after(left: str, verbal: bool) -> str:
+    return f"{left}{_HAS_VERB}" if verbal else left
 
 
 class Wording:
@@ -87,8 +106,7 @@ class Wording:
         """Return whether a sentence with references is made of approved wording alone."""
         allowed = self._approved[language]
         return bool(SLOT.search(sentence)) and all(
-            (left, _plain(words), right) in allowed or (left.removesuffix(ASKED), _plain(words), right) in allowed
-            for left, words, right in stretches(sentence)
+            any((way, _plain(words), right) in allowed for way in _lefts(left)) for left, words, right in stretches(sentence)
         )
 
     def referenced(self, text: str, language: str, slots: Mapping[str, Slot]) -> str | None:
@@ -96,12 +114,12 @@ class Wording:
 
         The sentence is read as it would be shown: of ``It weighs 420 g.`` the value must be what code writes for ``{weight}``.
         """
-        return self._read(text, 0, _BEGIN, language, slots, frozenset())
+        return self._read(text, 0, _BEGIN, language, slots, frozenset(), False)
 
     def _read(
-        self, text: str, at: int, left: str, language: str, slots: Mapping[str, Slot], used: frozenset[str]
+        self, text: str, at: int, left: str, language: str, slots: Mapping[str, Slot], used: frozenset[str], verbal: bool
     ) -> str | None:
-        for words, right in self._follow[language].get(left, ()):
+        for words, right in self._follow[language].get(_after(left, verbal), ()):
             end = at + len(words)
             said = text[at:end]
             if said != words and not (at == 0 and said[1:] == words[1:] and said[:1].lower() == words[:1].lower()):
@@ -116,7 +134,8 @@ class Wording:
             shown = text[end : end + len(slot.shown)]
             if shown != slot.shown and not (end == 0 and shown == slot.shown[:1].upper() + slot.shown[1:]):
                 continue
-            rest = self._read(text, end + len(slot.shown), right, language, slots, used | {slot.name})
+            had = verbal or _VERB.search(words) is not None
+            rest = self._read(text, end + len(slot.shown), right, language, slots, used | {slot.name}, had)
             if rest is not None:
                 return f"{words}{{{right}}}{rest}"
         return None
@@ -127,7 +146,7 @@ class Wording:
         return [STOP, *(f"{{{name}{mark}}}" for name in SLOTS for mark in ("", ASKED)), *sorted(found)]
 
     def after(self, language: str, left: str) -> Sequence[tuple[tuple[str, ...], str]]:
-        """Return what may follow a reference: pieces, and the name that comes after them."""
+        """Return what may follow a reference, as :func:`stretches` writes it: pieces, and the name that comes after them."""
         return self._pieces[language].get(left, [])
 
 
@@ -140,7 +159,7 @@ class Line:
     def __init__(self, wording: Wording, language: str, slots: Mapping[str, Slot], most_sentences: int) -> None:
         self._wording, self._language, self._slots, self._most = wording, language, slots, most_sentences
         self._used: set[str] = set()
-        self._left = _BEGIN
+        self._left, self._verbal = _BEGIN, False
         self._since: tuple[str, ...] = ()
         self._begun = ""
         self.sentences: list[str] = []
@@ -148,8 +167,7 @@ class Line:
 
     def _ends(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the stretches that what was written since the last reference can become."""
-        lefts = {self._left, self._left.removesuffix(ASKED)}
-        for left in lefts:
+        for left in _lefts(_after(self._left, self._verbal)):
             for words, right in self._wording.after(self._language, left):
                 if words[: len(self._since)] == self._since and self._free(right):
                     yield words, right
@@ -179,9 +197,10 @@ class Line:
             self.ended = True
         elif piece == STOP:
             self.sentences.append(self._begun)
-            self._begun, self._left, self._since = "", _BEGIN, ()
+            self._begun, self._left, self._since, self._verbal = "", _BEGIN, (), False
         elif match := SLOT.fullmatch(piece):
             self._used.add(match[1].removesuffix(ASKED))
+            self._verbal = self._verbal or _VERB.search("".join(self._since)) is not None
             self._left, self._since = match[1], ()
             self._begun += piece
         else:
@@ -218,8 +237,16 @@ def _follow(seeds: Sequence[Seed]) -> dict[str, tuple[tuple[str, str], ...]]:
     for seed in seeds:
         for sentence in seed.sentences:
             for left, words, right in stretches(sentence):
-                found.setdefault(left, {})[(words, right)] = None
+                bare = left.removesuffix(_HAS_VERB)
+                ends = right == _END and not _LETTER.search(words)  # a full stop may come whether or not there was a verb
+                for way in (bare, f"{bare}{_HAS_VERB}") if ends else (left,):
+                    found.setdefault(way, {})[(words, right)] = None
     return {left: tuple(rows) for left, rows in found.items()}
+
+
+def _lefts(left: str) -> set[str]:
+    """Return what a stretch may stand to the right of: what was asked for may be followed by what follows it unasked."""
+    return {left, left.replace(ASKED, "")}
 
 
 def _plain(words: str) -> str:

@@ -9,6 +9,7 @@ one call to the next. Runs on onnxruntime, without torch. Knows nothing of how i
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from engine.errors import GeneratorError
 from engine.explain.evidence import Evidence, Need
 from engine.explain.generator import Draft
-from engine.explain.slots import ASKED, SLOTS, Slot, fill_slots
+from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, fill_slots
 from engine.explain.template import beside
 from engine.explain.wording import OWN_VOICE, Line, load_wording
 from engine.language import is_stop, stem_of, words
@@ -34,6 +35,17 @@ _MOST_SENTENCES = 2
 _MOST_PIECES = 120
 _MOST_WORDS = 12
 _SHARPNESS = 1.5
+_ENOUGH = 3
+_DECIDING = frozenset(
+    {"battery_life", "battery_capacity", "capacity", "power", "screen_size", "storage", "waterproof", "rating", "size", "material",
+     "weight", "season", "gender", "voltage", "other", "other2"}
+)  # fmt: skip
+"""What tells products apart that do the same."""
+_SAID_IF_ASKED = frozenset(
+    {"color", "brand", "style", "pattern", "flavor", "length", "width", "height", "depth", "warranty", "use"}
+)
+_PRICE = {"en": "It costs {price}.", "zh": "价格是{price}。"}
+"""What is always said, by the model or after it."""
 
 
 def told(need: Need, product: Product, slots: Mapping[str, Slot]) -> list[str]:
@@ -84,15 +96,35 @@ class WriterGenerator:
         products = [item.product for item in evidence]
         for item in evidence:
             said = ""
-            for sentence in self.write(need, item.product, fill_slots(need, item, products)):
+            slots = fill_slots(need, item, products)
+            for sentence in self._sentences(need, item.product, slots):
                 said += sentence
                 yield Draft(item.product.id, sentence)
             if "{quote}" not in said:
                 yield from beside(need, item, products, said)
 
-    def write(self, need: Need, product: Product, slots: Mapping[str, Slot]) -> Iterator[str]:
-        """Yield up to two sentences as they end."""
-        line = Line(self._wording, need.language, slots, _MOST_SENTENCES)
+    def _sentences(self, need: Need, product: Product, slots: Mapping[str, Slot]) -> Iterator[str]:
+        """Yield what the model writes; a sentence more of what was asked or decides, where too little of it was said; the price."""
+        said = ""
+        for sentence in self.write(need, product, slots):
+            said += sentence
+            yield sentence
+        names = {name.removesuffix(ASKED) for name in SLOT.findall(said)}
+        thing = slots["thing"].shown if "thing" in names else ""
+        left = {n: s for n, s in slots.items() if n in _DECIDING or (s.asked and n in _SAID_IF_ASKED)}
+        left = {n: s for n, s in left.items() if n not in names and s.shown not in thing}
+        if left and (len(names & _DECIDING) < _ENOUGH or any(slot.asked for slot in left.values())):
+            for sentence in self.write(need, product, left, 1):
+                said += sentence
+                yield sentence
+        if "price" in slots and not {"{price}", "{limit}"} & set(re.findall(r"\{\w+\}", said)):
+            yield _PRICE[need.language]
+
+    def write(
+        self, need: Need, product: Product, slots: Mapping[str, Slot], most_sentences: int = _MOST_SENTENCES
+    ) -> Iterator[str]:
+        """Yield up to so many sentences as they end."""
+        line = Line(self._wording, need.language, slots, most_sentences)
         memory = self._read(told(need, product, slots))
         chance = np.random.default_rng(zlib.crc32(f"{product.id}\0{need.text}".encode()))
         written = [self._place.get(BEGIN, 0)]

@@ -24,7 +24,7 @@ import numpy as np
 from engine.errors import TrainingError
 from engine.explain.evidence import Need, gather_evidence
 from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, fill_slots, referred
-from engine.explain.wording import STOP, Seed, Wording, pieces
+from engine.explain.wording import STOP, Seed, Wording, has_verb, pieces
 from engine.explain.writer import BEGIN, CARD, DECODER, ENCODER, UNKNOWN, told
 from engine.language import is_stop, language_of, words
 from engine.lexicon import Lexicon
@@ -192,10 +192,11 @@ def _can(sentence: str, slots: Mapping[str, Slot]) -> bool:
 
 
 def _crossed(one: str, other: str) -> str:
-    """Return the beginning of one sentence and the end of the other, joined at a reference that both have."""
+    """Return the beginning of one sentence and the end of the other, joined at a reference that both have, before the verb in both
+    or after it."""
     for match in SLOT.finditer(one):
         at = other.find(match.group())
-        if at >= 0:
+        if at >= 0 and has_verb(one[: match.start()]) == has_verb(other[:at]):
             return one[: match.start()] + other[at:]
     return one
 
