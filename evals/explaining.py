@@ -26,6 +26,7 @@ from engine.errors import EvaluationError
 from engine.explain import Done, Draft, Evidence, Explainer, Generator, Need, gather_evidence
 from engine.explain.evidence import price_limits
 from engine.explain.facts import label
+from engine.explain.things import own_lexicon
 from engine.language import is_stop, language_of, stem_of, words
 from engine.schema import Claim, Product, SearchRequest
 from evals.corruption import KINDS, Lie, lies
@@ -209,13 +210,20 @@ def _count_citations(claim: Claim, need: Need, result: GeneratorResult) -> None:
     said = _parts(claim.text)
     for citation in claim.citations:
         result.citations += 1
-        shares = _parts(f"{citation.value} {label(citation.field, need.language)}") & said
+        shares = _parts(f"{citation.value} {label(citation.field, need.language)} {_otherwise(citation.value)}") & said
         result.borne_out += bool(shares) or _computed(citation.field, claim.text.lower())
     have = " ".join(c.value for c in claim.citations)
     own = {f"{limit.value:g}" for limit in price_limits(need)}  # the shopper's own limit rests on what the shopper said
     numbers = [n for n in _VALUE.findall(re.sub(r"these \d+|这\d+款", "", claim.text)) if n not in own]
     result.values += len(numbers)
     result.cited += sum(n in have for n in numbers)
+
+
+def _otherwise(value: str) -> str:
+    """Return how the lexicon says what a value names, in either language: a claim may say ``aluminum`` of ``铝合金``."""
+    value = value.lower()
+    phrases = own_lexicon().find(value, words(value))
+    return " ".join(form for phrase in phrases for entry in phrase.means for form in (*entry.en, *entry.zh))
 
 
 def _parts(text: str) -> set[str]:

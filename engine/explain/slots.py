@@ -16,7 +16,7 @@ from engine.explain.check_ranks import ranked
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
 from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money, telling_nothing
 from engine.explain.ground import check
-from engine.explain.things import own_lexicon, thing_of, thing_translated
+from engine.explain.things import own_lexicon, thing_of, thing_translated, translated
 from engine.language import stem_of, words
 from engine.lexicon import is_accessory
 from engine.numerals import fold
@@ -155,11 +155,18 @@ class _Filling:
     def _all_of(self, field: EvidenceField) -> EvidenceField:
         """Return a colour or material with the others that the product has: one of two is half of the truth."""
         held = [str(v) for v in self._product.attributes.get(field.field, ())] if field.field in _IN_NAMES else []
-        own = [said for v in held if (said := _translated(v, self._zh))]
         if len(held) < 2:
             return field
-        join = ("、" if self._zh else " and ") if len(own) <= _MOST_JOINED else ("、" if self._zh else ", ")
-        return replace(field, value_shown=join.join(own), value=join.join(own))
+        own = [self._own_word(field.field, v) for v in held]
+        shown = ("、" if self._zh else " and ").join(own) if all(own) and len(own) <= _MOST_JOINED else ""
+        return replace(field, value_shown=shown, value=shown)
+
+    def _own_word(self, name: str, value: str) -> str:
+        """Return a colour or material in the language of the answer; empty where it may not be said, as a seller typed it."""
+        said = _translated(value, self._zh)
+        if said == value and not (plain_value(value) and self._stands(value, f"{label(name, self._need.language)} {{}}.")):
+            return ""
+        return said if self._zh or _coded(said) else said.lower()
 
     def _named(self, field: EvidenceField) -> Slot | None:
         """Return the slot of an attribute whose name says what it is."""
@@ -182,7 +189,7 @@ class _Filling:
             return None  # a number without a unit is said with its name
         if name in _IN_NAMES and len(held := self._product.attributes.get(name, ())) > 1:
             all_cited = tuple(Citation(field=name, value=str(v)) for v in held)
-            return Slot(name, field.value_shown, all_cited, asked) if 1 < len(held) <= _MOST_JOINED and field.value_shown else None
+            return Slot(name, field.value_shown, all_cited, asked) if field.value_shown else None
         if name in _IN_NAMES and (said := _translated(field.value_shown, self._zh)) != field.value_shown:
             return Slot(name, said, cited, asked) if said else None
         stands = self._stands(field.value_shown, f"{label(name, self._need.language)} {{}}.")
@@ -194,6 +201,8 @@ class _Filling:
         named = label(field.field, self._need.language)
         shown = named if field.value is True else f"{named} {field.value_shown}"
         if telling_nothing(field.field, field.value_shown) or (field.value is True and not field.part_of_need):
+            return None
+        if self._zh and _ENGLISH_WORD.search(field.value_shown):
             return None
         if len(shown) > _LONGEST_OTHER or bool(_HAN.search(shown)) != self._zh or re.search(r"\d{4}-\d\d-|\.(?:jpg|png)", shown):
             return None
@@ -251,8 +260,7 @@ def _translated(shown: str, zh: bool) -> str:
     own = bool(_HAN.search(shown)) == zh or (zh and not _ENGLISH_WORD.search(shown))
     if own:
         return shown
-    entries = [e for e in own_lexicon().get(shown.lower()) if e.kind in ("color", "material", "season")]
-    return next((form for e in entries for form in (e.zh if zh else e.en)), "")
+    return translated(shown, zh, ("color", "material", "season"))
 
 
 def _coded(shown: str) -> bool:

@@ -8,7 +8,7 @@ Knows nothing of sentences.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from engine.explain.evidence import Need
@@ -16,7 +16,7 @@ from engine.language import Word, is_stop, stem_of, words
 from engine.lexicon import Lexicon, find_head
 from engine.schema import Product
 
-__all__ = ["own_lexicon", "thing_of", "thing_translated"]
+__all__ = ["own_lexicon", "thing_of", "thing_translated", "translated"]
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _ENDS = re.compile(
@@ -82,12 +82,21 @@ def thing_translated(product: Product, zh: bool) -> str:
     name = title[found[head.thing[0]].start : found[head.thing[1] - 1].end].lower()
     if bool(_HAN.search(name)) == zh:
         return ""
-    said = next((form for e in own_lexicon().get(name) if e.kind in ("thing", "accessory") for form in (e.zh if zh else e.en)), "")
+    said = translated(name, zh, ("thing", "accessory"))
     return said if zh or not said else _with_article(said)
 
 
+def translated(name: str, zh: bool, kinds: Collection[str]) -> str:
+    """Return how the lexicon says a name of one of these kinds in Chinese or English; empty where it does not know it, or knows it
+    as more than one thing, or not by its first word for it."""
+    means = [e for e in own_lexicon().get(name.lower()) if e.kind in kinds]
+    if len(means) != 1 or name.lower() != (means[0].en if zh else means[0].zh)[0].lower():
+        return ""
+    return (means[0].zh if zh else means[0].en)[0]
+
+
 def _with_article(name: str) -> str:
-    if name.endswith("s") or name.split()[-1] in _MASS:
+    if (name.endswith("s") and not name.endswith("ss")) or name.split()[-1] in _MASS:
         return name
     return f"an {name}" if name[0] in "aeiou" and not _LONG_U.match(name) else f"a {name}"
 
