@@ -104,7 +104,8 @@ class _Filling:
 
     def slots(self) -> Iterator[Slot]:
         """Yield every slot that is there, each name once."""
-        thing = thing_of(self._product, self._need)
+        own = thing_of(self._product, self._need)
+        thing = own or thing_translated(self._product, self._zh)
         yield from (s for s in self._attributes() if s.name not in _IN_NAMES or s.shown.lower() not in thing.lower())
         yield from self._prices()
         yield from self._ranks()
@@ -115,8 +116,8 @@ class _Filling:
         if product.availability == "in_stock":
             shown = "有货" if self._zh else "in stock"
             yield Slot("stock", shown, (Citation(field="availability", value=shown),))
-        cited = self._stands(thing, "这是{}。" if self._zh else "This is {}.") if thing else ()
-        if not thing and (thing := thing_translated(product, self._zh)):
+        cited = self._stands(own, "这是{}。" if self._zh else "This is {}.") if own else ()
+        if thing and not own:
             cited = (Citation(field="title", value=product.title),)
         if cited:
             named = {stem_of(w) for w in words(thing)}
@@ -147,7 +148,7 @@ class _Filling:
                 if slot.name not in seen:
                     seen.add(slot.name)
                     yield slot
-            elif field.field not in seen and (shown := self._labelled(field)):
+            elif field.field not in {*seen, *_NAMED} and (shown := self._labelled(field)):
                 seen.add(field.field)
                 if name := next(others, ""):
                     yield Slot(name, *shown, bool(field.part_of_need))

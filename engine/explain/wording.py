@@ -20,7 +20,7 @@ from engine.errors import GeneratorError
 from engine.explain.reading import sentences
 from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, referred
 
-__all__ = ["OWN_VOICE", "STOP", "Line", "Seed", "Wording", "has_verb", "load_wording", "pieces", "stretches"]
+__all__ = ["OWN_VOICE", "STOP", "Line", "Seed", "Wording", "load_wording", "pieces", "stretches", "verb_of"]
 
 OWN_VOICE = Path(__file__).with_name("voice")
 """The folder of the corpus, and of the model trained on it, that come with daogou."""
@@ -29,7 +29,8 @@ STOP = "</s>"
 """The piece that ends a sentence, and, where one would begin, the explanation."""
 
 _BEGIN, _END = "^", "$"
-_HAS_VERB = "!"
+_VERBS = ("!", "?")
+_OF_IT = re.compile(r"\bit(?:'s)?\b", re.IGNORECASE)
 _VERB = re.compile(
     r"\b(?:is|are|was|'s|costs?|weighs|holds|has|have|comes|takes|runs|sells|goes|gets?|gives|gave|says|names|lists|makes|adds|stores"
     r"|stays|keeps|carries|measures|offers|belongs|find|show|pay|take|wanted|asked|named|said|fits|lasts|speaks|talks|mentions|puts"
@@ -59,27 +60,27 @@ def pieces(text: str) -> tuple[str, ...]:
 
 
 def stretches(sentence: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the words between two references, each with what is on its left and right: the names, and on the left a ``!`` where the
-    sentence has had its verb by then, so that what follows ``At {price}`` does not follow ``It costs {price}``.
+    """Yield the words between two references, each with what is on its left and right: the names, and on the left a mark where the
+    sentence has had its verb by then, ``!`` of ``it`` and ``?`` of something else. So what follows ``At {price}`` does not follow
+    ``It costs {price}``, and what ``it`` does nothing else does.
 
     >>> list(stretches("It weighs {weight}."))
     [('^', 'It weighs ', 'weight'), ('weight!', '.', '$')]
     """
     parts = SLOT.split(sentence)
     names = [_BEGIN, *parts[1::2], _END]
-    verbal = False
+    verb = ""
     for (left, right), words in zip(pairwise(names), parts[::2], strict=True):
-        yield _after(left, verbal), words, right
-        verbal = verbal or _VERB.search(words) is not None
+        yield left + verb, words, right
+        verb = verb or verb_of(words)
 
 
-def has_verb(text: str) -> bool:
-    """Return whether a beginning of an English sentence has its verb."""
-    return _VERB.search(text) is not None
-
-
-def _after(left: str, verbal: bool) -> str:
-    return f"{left}{_HAS_VERB}" if verbal else left
+def verb_of(text: str) -> str:
+    """Return the mark of what a part of an English sentence does: empty where it has no verb, ``!`` where ``it`` does something, ``?``
+    where something else does."""
+    if _VERB.search(text) is None:
+        return ""
+    return _VERBS[0] if _OF_IT.search(text) else _VERBS[1]
 
 
 class Wording:
@@ -114,12 +115,12 @@ class Wording:
 
         The sentence is read as it would be shown: of ``It weighs 420 g.`` the value must be what code writes for ``{weight}``.
         """
-        return self._read(text, 0, _BEGIN, language, slots, frozenset(), False)
+        return self._read(text, 0, _BEGIN, language, slots, frozenset(), "")
 
     def _read(
-        self, text: str, at: int, left: str, language: str, slots: Mapping[str, Slot], used: frozenset[str], verbal: bool
+        self, text: str, at: int, left: str, language: str, slots: Mapping[str, Slot], used: frozenset[str], verb: str
     ) -> str | None:
-        for words, right in self._follow[language].get(_after(left, verbal), ()):
+        for words, right in self._follow[language].get(left + verb, ()):
             end = at + len(words)
             said = text[at:end]
             if said != words and not (at == 0 and said[1:] == words[1:] and said[:1].lower() == words[:1].lower()):
@@ -134,7 +135,7 @@ class Wording:
             shown = text[end : end + len(slot.shown)]
             if shown != slot.shown and not (end == 0 and shown == slot.shown[:1].upper() + slot.shown[1:]):
                 continue
-            had = verbal or _VERB.search(words) is not None
+            had = verb or verb_of(words)
             rest = self._read(text, end + len(slot.shown), right, language, slots, used | {slot.name}, had)
             if rest is not None:
                 return f"{words}{{{right}}}{rest}"
@@ -159,7 +160,7 @@ class Line:
     def __init__(self, wording: Wording, language: str, slots: Mapping[str, Slot], most_sentences: int) -> None:
         self._wording, self._language, self._slots, self._most = wording, language, slots, most_sentences
         self._used: set[str] = set()
-        self._left, self._verbal = _BEGIN, False
+        self._left, self._verb = _BEGIN, ""
         self._since: tuple[str, ...] = ()
         self._begun = ""
         self.sentences: list[str] = []
@@ -167,7 +168,7 @@ class Line:
 
     def _ends(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the stretches that what was written since the last reference can become."""
-        for left in _lefts(_after(self._left, self._verbal)):
+        for left in _lefts(self._left + self._verb):
             for words, right in self._wording.after(self._language, left):
                 if words[: len(self._since)] == self._since and self._free(right):
                     yield words, right
@@ -197,10 +198,10 @@ class Line:
             self.ended = True
         elif piece == STOP:
             self.sentences.append(self._begun)
-            self._begun, self._left, self._since, self._verbal = "", _BEGIN, (), False
+            self._begun, self._left, self._since, self._verb = "", _BEGIN, (), ""
         elif match := SLOT.fullmatch(piece):
             self._used.add(match[1].removesuffix(ASKED))
-            self._verbal = self._verbal or _VERB.search("".join(self._since)) is not None
+            self._verb = self._verb or verb_of("".join(self._since))
             self._left, self._since = match[1], ()
             self._begun += piece
         else:
@@ -237,9 +238,9 @@ def _follow(seeds: Sequence[Seed]) -> dict[str, tuple[tuple[str, str], ...]]:
     for seed in seeds:
         for sentence in seed.sentences:
             for left, words, right in stretches(sentence):
-                bare = left.removesuffix(_HAS_VERB)
+                bare = left.rstrip("".join(_VERBS))
                 ends = right == _END and not _LETTER.search(words)  # a full stop may come whether or not there was a verb
-                for way in (bare, f"{bare}{_HAS_VERB}") if ends else (left,):
+                for way in (bare, *(bare + verb for verb in _VERBS)) if ends else (left,):
                     found.setdefault(way, {})[(words, right)] = None
     return {left: tuple(rows) for left, rows in found.items()}
 

@@ -24,7 +24,7 @@ import numpy as np
 from engine.errors import TrainingError
 from engine.explain.evidence import Need, gather_evidence
 from engine.explain.slots import ASKED, SLOT, SLOTS, Slot, fill_slots, referred
-from engine.explain.wording import STOP, Seed, Wording, has_verb, pieces
+from engine.explain.wording import STOP, Seed, Wording, pieces, verb_of
 from engine.explain.writer import BEGIN, CARD, DECODER, ENCODER, UNKNOWN, told
 from engine.language import is_stop, language_of, words
 from engine.lexicon import Lexicon
@@ -196,7 +196,7 @@ def _crossed(one: str, other: str) -> str:
     or after it."""
     for match in SLOT.finditer(one):
         at = other.find(match.group())
-        if at >= 0 and has_verb(one[: match.start()]) == has_verb(other[:at]):
+        if at >= 0 and verb_of(one[: match.start()]) == verb_of(other[:at]):
             return one[: match.start()] + other[at:]
     return one
 
