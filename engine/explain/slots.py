@@ -167,7 +167,7 @@ class _Filling:
         said = _translated(value, self._zh)
         if said == value and not (plain_value(value) and self._stands(value, f"{label(name, self._need.language)} {{}}.")):
             return ""
-        return said if self._zh or _coded(said) else said.lower()
+        return said if self._zh else _lowered(said)
 
     def _named(self, field: EvidenceField) -> Slot | None:
         """Return the slot of an attribute whose name says what it is."""
@@ -194,7 +194,7 @@ class _Filling:
         if name in _IN_NAMES and (said := _translated(field.value_shown, self._zh)) != field.value_shown:
             return Slot(name, said, cited, asked) if said else None
         stands = self._stands(field.value_shown, f"{label(name, self._need.language)} {{}}.")
-        shown_value = field.value_shown if self._zh or _coded(field.value_shown) else field.value_shown.lower()
+        shown_value = field.value_shown if self._zh else _lowered(field.value_shown)
         return Slot(name, shown_value, stands, asked) if stands else None
 
     def _labelled(self, field: EvidenceField) -> tuple[str, tuple[Citation, ...]] | None:
@@ -264,6 +264,6 @@ def _translated(shown: str, zh: bool) -> str:
     return translated(shown, zh, ("color", "material", "season"))
 
 
-def _coded(shown: str) -> bool:
-    """Return whether a value is a code or a size, whose capitals matter."""
-    return shown.isupper() or any(c.isdigit() for c in shown)
+def _lowered(shown: str) -> str:
+    """Return a value in small letters, but for codes and sizes: ``PU plastic``."""
+    return " ".join(w if w.isupper() or any(c.isdigit() for c in w) else w.lower() for w in shown.split(" "))

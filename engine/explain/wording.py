@@ -76,8 +76,8 @@ def stretches(sentence: str) -> Iterator[tuple[str, str, str]]:
 
 
 def verb_of(text: str) -> str:
-    """Return the mark of what a part of an English sentence does: empty where it has no verb, ``!`` where ``it`` does something, ``?``
-    where something else does."""
+    """Return the mark of what a part of an English sentence does: empty where it has no verb, ``!`` where ``it`` does something,
+    ``?`` where something else does."""
     if _VERB.search(text) is None:
         return ""
     return _VERBS[0] if _OF_IT.search(text) else _VERBS[1]
