@@ -23,6 +23,8 @@ from engine.train.vectors import StepVectors
 from engine.train.world import World, device_count, run_together
 from tiny_models import save_model
 
+pytestmark = pytest.mark.slow
+
 COLOURS, THINGS = ("red", "green", "blue", "black"), ("jacket", "laptop", "lamp", "mouse", "scarf", "kettle")
 TEXTS = {f"{c}-{t}": f"{t} {c} with hood" for c in COLOURS for t in THINGS}
 EXAMPLES = [Example(f"{c} {t}", f"{c}-{t}", 1.0, "catalogue", "thing") for c in COLOURS for t in THINGS]

@@ -33,6 +33,8 @@ from shop import random_products
 from test_train_encoder import TEXTS
 from tiny_models import save_model
 
+pytestmark = pytest.mark.slow
+
 PRODUCTS = sorted(TEXTS)
 CHOICES = [
     Example(TEXTS[p].split()[0], p, 1.0, "choices", "", f"user{u:03d}")

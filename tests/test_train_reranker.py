@@ -28,6 +28,8 @@ from test_cli import daogou
 from test_train_encoder import EXAMPLES, GRADED, TEXTS
 from tiny_models import save_model
 
+pytestmark = pytest.mark.slow
+
 THINGS = [f"{a}{b}" for a in ("jac", "lap", "ket", "sca", "lam", "mou") for b in ("ket", "top", "rf", "p")]
 WISHES = "warm light good new big small old nice cool fine dry soft hard fast slow real".split()
 COLOURS = ("red", "blue", "green", "black", "white", "grey")

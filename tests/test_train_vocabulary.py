@@ -20,6 +20,8 @@ from engine.train.parallel import composed, switched, terms_of
 from engine.train.vocabulary import Teaching, extend_model, new_tokens, spellings, teach
 from tiny_models import save_model
 
+pytestmark = pytest.mark.slow
+
 ENTRIES = [
     Entry("color", ("red",), ("红色",)),
     Entry("material", ("leather",), ("皮革",)),

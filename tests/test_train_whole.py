@@ -24,6 +24,8 @@ from test_cli import daogou
 from test_train_encoder import EXAMPLES, TEXTS
 from tiny_models import save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> str:
