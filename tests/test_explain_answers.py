@@ -50,9 +50,15 @@ def test_whatever_it_says_only_known_products_are_spoken_of(text, begun):
         assert draft.product_id in ("", *NAMES.values())
 
 
-@pytest.mark.parametrize("answer", ['{"claims": [3, {"id": "P1", "text": "x"}]}', '{"claims": []}', '{"claims": {}}', '{"claims": ['])
+@pytest.mark.parametrize("answer", ['{"claims": []}', '{"claims": {}}', '{"claims": ['])
 def test_what_is_no_list_of_claims_gives_none(answer):
     assert [d for d in read([answer]) if d.product_id] == []
+
+
+@pytest.mark.parametrize("before", ["Here is the JSON:\n```json\n", "<think>short</think>\n", "\ufeff"])
+def test_json_behind_other_words_is_read_and_what_is_no_claim_passed_over(before):
+    given = read([before, json.dumps({"claims": [3, "x", *CLAIMS]}), "\n```"])
+    assert [d for d in given if d.product_id] == DRAFTS
 
 
 def test_memory_is_bounded():

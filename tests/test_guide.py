@@ -300,6 +300,26 @@ def test_one_that_is_pointed_at_is_spoken_of(talk, text, place):
     assert talk.state.query == "hiking jacket"
 
 
+@pytest.mark.parametrize(
+    ("text", "filter_by"),
+    [
+        ("hiking jacket not less than 400 g", "weight:>=0.4kg"), ("hiking jacket no more than 400 g", "weight:<=0.4kg"),
+        ("hiking jacket 不低于400克", "weight:>=0.4kg"), ("hiking jacket 不要超过400克", "weight:<=0.4kg"),
+        ("hiking jacket 不小于400克", "weight:>=0.4kg"), ("hiking jacket under 99999999999 kg", "weight:<=99999999999kg"),
+    ],
+)  # fmt: skip
+def test_a_bound_is_not_turned_round_by_its_denial(talk, text, filter_by):
+    talk.say(text)
+    assert talk.state.filter_by == filter_by
+
+
+@pytest.mark.parametrize("text", ["the second one is too expensive", "I don't like the second one", "cheaper than the first one", "第二个不要"])
+def test_what_is_said_of_a_product_is_no_pointing(talk, text):
+    talk.say("hiking jacket")
+    shown = list(talk.ids)
+    assert len(talk.say(text).hits) != 1 or talk.ids != [shown[1]]
+
+
 def test_a_place_with_a_wish_is_no_pointing(talk):
     talk.say("hiking jacket")
     talk.say("my first jacket, a blue one")

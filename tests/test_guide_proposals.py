@@ -143,6 +143,38 @@ def test_what_was_not_said_or_cannot_be_changes_nothing_and_the_rules_read(talk,
     assert talk.state.pieces == by_rules.state.pieces
 
 
+STEERED = [
+    step("choose", field="brand", values=["Cobalt"], said="jacket"),  # a value the words do not name
+    step("exclude", field="brand", values=["Cobalt"], text="Cobalt", said="jacket"),
+    step("want", kind="quality", text="Cobalt premium jacket", said="jacket"),
+    step("choose", field="color", values=["red"], said="e"),  # half a word
+    step("limit", field="price", most=2, unit="USD", said="2"),  # people, not money
+    step("limit", field="price", most=125, unit="USD", said="under 100 dollars"),  # another number than was said
+    step("limit", field="price", least=100, unit="USD", said="under 100 dollars"),  # the other way round
+    step("limit", field="weight", most=5000, unit="kg", said="5 kg"),
+    step("limit", field="price", most=-100, unit="USD", said="under 100 dollars"),
+]
+
+
+@pytest.mark.parametrize("steered", STEERED)
+def test_no_filter_comes_of_what_the_words_do_not_say(talk, steered):
+    talk.say("hiking jacket for 2 under 100 dollars and 5 kg please", steered)
+    assert not any(p.filter for p in talk.state.pieces)
+    assert "cobalt" not in talk.state.query.lower()
+
+
+def test_what_is_said_beside_a_comparison_or_a_new_beginning_is_kept(talk):
+    jacket = step("want", kind="thing", text="hiking jacket", said="hiking jacket")
+    talk.say("hiking jacket", jacket)
+    compared = talk.say("black ones, and compare the first two", step("want", text="black", said="black ones"), step("compare", items=[1, 2]))
+    assert compared.comparison is not None
+    assert talk.state.query == "black hiking jacket"
+    talk.say("tents instead", step("want", kind="thing", text="tent", said="tents"), step("begin", said="tents instead"))
+    assert talk.state.query == "tent"
+    talk.say("thanks", step("begin", said="thanks"))
+    assert talk.state.query == "tent"
+
+
 def test_a_limit_it_cannot_place_is_read_as_the_shopper_said_it(talk):
     talk.say("under $90", step("limit", field="price", most=90, unit="EUR", said="under $90"))
     assert talk.pieces == [("limit", "under $90", "")]
@@ -195,9 +227,9 @@ def test_it_is_told_what_may_be_asked_for_and_text_of_others_is_fenced(talk, mod
     shown = talk.engine.known_products(talk.state.shown)
     talk.say("hm", step("more"))
     system, user = (m["content"] for m in model.prompts[-1])
-    fence = user.split("\n")[1] if user.startswith("Fields") else user.split("\n")[2]
+    fence = user.split("\n")[1]
     assert fence in system
-    assert user.count(fence) == 8
+    assert user.count(fence) == 10
     for told in ("brand: Alpkit", "weight: 0.3 to", "kg", "USD", "CNY", "1. thing: hiking jacket"):
         assert told in user
     assert len(shown) == 3

@@ -108,7 +108,7 @@ def test_prices(text: str, span: str, low: float | None, high: float | None, cur
     [
         "jacket under 2 kg", "over 20 inch monitor", "usb 3.0 hub", "iphone 11", "rtx 2060", "2-4 person tent", "size 40-42",
         "500ml 水壶", "13寸以上 电脑", "3岁以上 玩具", "1000张以内", "over ear headphones", "under desk treadmill", "windows 10",
-        "10-20 pieces", "aa battery 4 pack", "不超过2公斤", "不超过500克", "至少1.5升", "不超过三百五十毫升", "功率100W以上", "under 30 minutes", "at least two pockets", "over four seasons",
+        "10-20 pieces", "aa battery 4 pack", "不超过2公斤", "不超过500克", "至少1.5升", "不超过三百五十毫升", "功率100W以上", "under 30 minutes", "at least two pockets", "over four seasons", "someone over sixty", "women over forty", "less than twenty calories",
         "12个月以上", "4 or more people", "2 or less",
     ],
 )  # fmt: skip

@@ -20,6 +20,7 @@ _MAX_LINE = 2000
 _MAX_JSON = 65_536
 _LINE = re.compile(r"^[\s\-*•>\d.)]*?\**\[?([^\s:：\[\]*]{1,256})\]?\**\s*[:：]\s*(.+)$")
 _BEGINNINGS = tuple(f'{fence}{{"claims":[' for fence in ("", "```", "```json"))
+_ANYWHERE = re.compile(r'"claims"\s*:\s*\[')
 _DECODER = json.JSONDecoder()
 
 
@@ -44,6 +45,10 @@ class DraftReader:
         if self._json:
             yield from self._objects()
             return
+        if found := _ANYWHERE.search(self._rest):  # JSON after a word of greeting
+            self._json, self._rest = True, self._rest[found.end() :]
+            yield from self._objects()
+            return
         *lines, self._rest = self._rest.split("\n")
         for line in lines:
             yield from self._line(line)
@@ -60,14 +65,16 @@ class DraftReader:
         """Yield the claims that have ended; after the list nothing is read."""
         while True:
             self._rest = self._rest.lstrip(" \t\r\n,")[:_MAX_JSON]
-            if not self._rest.startswith("{"):
-                self._rest = self._rest[:1]  # the end of the list, or no claim: either way nothing follows
+            if self._rest.startswith("]"):
+                self._rest = "]"  # the list has ended, and nothing that follows is read
                 return
             try:
                 value, end = _DECODER.raw_decode(self._rest)
             except (ValueError, RecursionError):
                 return
             self._rest = self._rest[end:]
+            if not isinstance(value, dict):
+                continue
             yield from self._sentences(str(value.get("id", "")), str(value.get("text", "")))
 
     def _line(self, line: str) -> Iterator[Draft]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 import httpx
-from limits import parse
+from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -72,8 +72,12 @@ class ChatEndpoint:
                 yield from self._limited(prompt, schema)
                 return
             except _NoSchemaError:
-                self._takes_schema = False
-                _LOG.warning("The endpoint at %s takes no JSON schema and is asked without one.", self._host)
+                for text in self._limited(prompt, None):
+                    if self._takes_schema:  # it answers without one: so it was the schema
+                        self._takes_schema = False
+                        _LOG.warning("The endpoint at %s takes no JSON schema and is asked without one.", self._host)
+                    yield text
+                return
         yield from self._limited(prompt, None)
 
     def _limited(self, prompt: list[dict[str, str]], schema: Schema | None) -> Iterator[str]:
@@ -159,7 +163,7 @@ class _Budget:
 
     def __init__(self, budget: str) -> None:
         try:
-            self._item = parse(budget)
+            self._items = parse_many(budget)
         except ValueError:
             raise SettingsError(
                 f"generator_budget: {budget!r} is no rate. Write a number and a time, like `1000/hour` or `20000/day`."
@@ -172,8 +176,9 @@ class _Budget:
         Raises:
             GeneratorError: none is left.
         """
-        if not self._limiter.hit(self._item):
-            raise GeneratorError(f"The budget of {self._item} questions to the endpoint is spent.")
+        for item in self._items:
+            if not self._limiter.hit(item):
+                raise GeneratorError(f"The budget of {item} questions to the endpoint is spent.")
 
 
 def _text_of(line: str) -> str | None:

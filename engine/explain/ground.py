@@ -109,21 +109,12 @@ def _check_unstated(wish: str, product: Product, need: Need) -> Verdict:
     return Verdict(True, (Citation(field=field, value=value[:300]),))
 
 
-def _verbatim(folded: str, facts: list[Fact]) -> Fact | None:
-    """Return the sentence of the description that this is, word for word: what the seller says as he says it, denials included."""
-    plain = folded.strip().rstrip(".。!！")
-    said = (f for f in facts if f.field == "description" and not any(c.doubtful for c in f.clauses))
-    return next((f for f in said if fold(f.shown).strip().rstrip(".。!！") == plain), None)
-
-
 def _check(text: str, product: Product, need: Need, others: Sequence[Product], facts: list[Fact]) -> Verdict:
     out, limits = Supported(), price_limits(need)
     folded = fold(text)
     check_brands(folded, product, others)
     check_offers(folded, product, limits, out)
     clauses = read_clauses(check_ranks(folded, product, others, out))
-    if (whole := _verbatim(folded, facts)) is not None:
-        out.cite(whole.field, whole.shown)
     words = Words(facts)
     for index, clause in enumerate(clauses):
         if clause.doubtful or _denies_nothing(clause):
@@ -134,10 +125,9 @@ def _check(text: str, product: Product, need: Need, others: Sequence[Product], f
         for number in clause.numbers:
             if is_money(number, clause):
                 check_money(number, clause, product, limits, out)
-            elif whole is None:
+            else:
                 check_number(index, number, clause, facts, out)
-        if whole is None:
-            words.check(index, clause, need.language, out)
+        words.check(index, clause, need.language, out)
     if not out.citations:
         raise Refused("empty")
     return Verdict(True, tuple(out.citations.values()))

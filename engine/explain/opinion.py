@@ -27,7 +27,7 @@ _OWN_MARK = re.compile(r"^(?:in (?:my|our) opinion|opinion|(?:我们)?认为|看
 _PRAISE = frozenset(
     stem(w)
     for w in """
-great good nice lovely fine handy practical comfortable cosy cozy pleasant stylish elegant smart versatile convenient
+great good nice lovely fine handy practical comfortable cosy cozy pleasant stylish elegant versatile convenient
 sensible perfect ideal excellent well fun thoughtful charming pretty beautiful useful easy welcome
 """.split()
 )
@@ -36,7 +36,7 @@ _FRAME = frozenset(
     for w in """
 a an the this that it its it's is are be been would should could can will of in on at to by for with as during so and
 but while also too both your you when where how one product item piece option pick choice make makes making suit suits
-suited suitable day days every everyday look looks feel feels find very really quite gift present think seems
+suited suitable day days every everyday look looks find very really quite gift present think seems
 companion we i
 """.split()
 )
@@ -56,7 +56,7 @@ _FRAME_ZH = tuple(
 _USES = frozenset(
     stem(w)
     for w in """
-camp camping backpacking rain hike hiking trekking climbing run running jogging travel travelling traveling trip office work commute
+camp camping backpacking hike hiking trekking climbing run running jogging travel travelling traveling trip office work commute
 commuting school college party wedding birthday christmas holiday gaming picnic beach yoga cycling gym training
 walking fishing gardening cooking baking reading studying outdoors outdoor home dorm kitchen garden weekend dinner
 breakfast lunch coffee tea photography music parties trips
@@ -64,7 +64,7 @@ breakfast lunch coffee tea photography music parties trips
 )
 _USES_ZH = tuple(
     """
-登山 徒步 露营 写作业 下雨 跑步 旅行 旅游 出差 办公 上班 通勤 上学 聚会 婚礼 生日 圣诞 节日 游戏
+登山 徒步 露营 写作业 跑步 旅行 旅游 出差 办公 上班 通勤 上学 聚会 婚礼 生日 圣诞 节日 游戏
 野餐 沙滩 瑜伽 骑行 健身 散步 钓鱼 园艺 做饭 烘焙 阅读 学习 户外 居家 宿舍 厨房 周末
 约会 早餐 喝茶 咖啡 摄影
 """.split()
@@ -74,6 +74,7 @@ _HEALTH = re.compile(
     r"|过敏|哮喘|糖尿|孕|医|药|健康|治|疗|皮肤|疼|痛|婴|宝宝|儿童|孩|安全|病|残",
     re.IGNORECASE,
 )
+_FOR_USE = re.compile(r"\bfor (?:your |the |a |an )?(\w+)")
 _TOKEN = re.compile(r"[A-Za-zÀ-ɏ'’]+")
 _NOT_WORDS = re.compile(r"[\s，。、；：！!.,;:'’\-—–]+")
 
@@ -100,21 +101,25 @@ def _only_praises(text: str, product: Product, need: Need) -> bool:
 
 
 def _english(text: str, product: Product, need: Need) -> bool:
+    text = text.lower()
     named = [w.text for w in words(thing_of(product, need))]
     if named:  # by its whole name or its last word: a laptop bag is no laptop
-        text = re.sub(rf"\b(?:{re.escape(' '.join(named))}|{re.escape(named[-1])})\b", " ", text.lower())
+        text = re.sub(rf"\b(?:{re.escape(' '.join(named))}|{re.escape(named[-1])})\b", " ", text)
+    uses = _USES & {stem(w) for w in _TOKEN.findall(need.text)} if not NEGATIONS.search(need.text) else frozenset()
+    text = _FOR_USE.sub(lambda m: " " if stem(m[1]) in uses else m[0], text)
     said = [stem(w) for w in _TOKEN.findall(text)]
-    uses = _USES & {stem(w) for w in _TOKEN.findall(need.text)}
-    fits = all(s in _PRAISE or s in _FRAME or s in uses for s in said)
-    return fits and any(s in _PRAISE for s in said)
+    rest = _TOKEN.sub("", text)
+    return not _NOT_WORDS.sub("", rest) and all(s in _PRAISE or s in _FRAME for s in said) and any(s in _PRAISE for s in said)
 
 
 def _chinese(text: str, product: Product, need: Need) -> bool:
     """Cover the sentence with praise, uses that the need names and particles, the longest first."""
     thing = thing_of(product, need)
-    uses = [use for use in _USES_ZH if use in need.text]
-    parts = sorted({*_PRAISE_ZH, *_FRAME_ZH, *uses, *(thing[i:] for i in range(len(thing) - 1))}, key=len, reverse=True)
     rest, praised = text, False
+    for use in _USES_ZH if not NEGATIONS.search(need.text) else ():
+        if use in need.text:
+            rest = re.sub(rf"(?<=适合)[去来]?{use}", " ", rest)
+    parts = sorted({*_PRAISE_ZH, *_FRAME_ZH, *((thing[-2:],) if thing else ())}, key=len, reverse=True)
     for part in parts:
         if part and part in rest:
             praised = praised or part in _PRAISE_ZH

@@ -17,6 +17,7 @@ from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
 from engine.explain.facts import PEOPLE, foreign, label, plain_value, shown_money, telling_nothing
 from engine.explain.ground import check
 from engine.explain.things import own_lexicon, thing_of, thing_translated, translated
+from engine.explain.vocabulary import NEGATIONS
 from engine.language import stem_of, words
 from engine.lexicon import is_accessory
 from engine.numerals import fold
@@ -158,13 +159,15 @@ class _Filling:
         held = [str(v) for v in self._product.attributes.get(field.field, ())] if field.field in _IN_NAMES else []
         if len(held) < 2:
             return field
-        own = [self._own_word(field.field, v) for v in held]
+        own = list(dict.fromkeys(self._own_word(field.field, v) for v in held))
         shown = ("、" if self._zh else " and ").join(own) if all(own) and len(own) <= _MOST_JOINED else ""
         return replace(field, value_shown=shown, value=shown)
 
     def _own_word(self, name: str, value: str) -> str:
         """Return a colour or material in the language of the answer; empty where it may not be said, as a seller typed it."""
         said = _translated(value, self._zh)
+        if NEGATIONS.search(value):
+            return ""
         if said == value and not (plain_value(value) and self._stands(value, f"{label(name, self._need.language)} {{}}.")):
             return ""
         return said if self._zh else _lowered(said)
@@ -266,4 +269,4 @@ def _translated(shown: str, zh: bool) -> str:
 
 def _lowered(shown: str) -> str:
     """Return a value in small letters, but for codes and sizes: ``PU plastic``."""
-    return " ".join(w if w.isupper() or any(c.isdigit() for c in w) else w.lower() for w in shown.split(" "))
+    return " ".join(w if any(c.isdigit() or c.isupper() for c in w[1:]) or len(w) == 1 else w.lower() for w in shown.split(" "))

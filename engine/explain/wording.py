@@ -29,7 +29,7 @@ STOP = "</s>"
 """The piece that ends a sentence, and, where one would begin, the explanation."""
 
 _BEGIN, _END = "^", "$"
-_VERBS = ("!", "?")
+_VERBS, _BEFORE = ("!", "?"), "<"
 _OF_IT = re.compile(r"\bit(?:'s)?\b", re.IGNORECASE)
 _VERB = re.compile(
     r"\b(?:is|are|was|'s|costs?|weighs|holds|has|have|comes|takes|runs|sells|goes|gets?|gives|gave|says|names|lists|makes|adds|stores"
@@ -38,6 +38,8 @@ _VERB = re.compile(
 )
 _PIECE = re.compile(r"\{[a-z_0-9]+\*?\}| ?[A-Za-z']+| ?[^\sA-Za-z{]|\s")
 _LETTER = re.compile(r"\w")
+_PARTS = re.compile(r"[A-Za-z']+|[\u4e00-\u9fff]")
+_MOST_WORDS, _MOST_CHARACTERS = 1, 2
 _LANGUAGES = ("en", "zh")
 
 
@@ -62,17 +64,21 @@ def pieces(text: str) -> tuple[str, ...]:
 def stretches(sentence: str) -> Iterator[tuple[str, str, str]]:
     """Yield the words between two references, each with what is on its left and right: the names, and on the left a mark where the
     sentence has had its verb by then, ``!`` of ``it`` and ``?`` of something else. So what follows ``At {price}`` does not follow
-    ``It costs {price}``, and what ``it`` does nothing else does.
+    ``It costs {price}``, and what ``it`` does nothing else does. An end of several words, or with a verb, also names what stood
+    before its reference.
 
     >>> list(stretches("It weighs {weight}."))
     [('^', 'It weighs ', 'weight'), ('weight!', '.', '$')]
     """
     parts = SLOT.split(sentence)
     names = [_BEGIN, *parts[1::2], _END]
-    verb = ""
+    verb = before = ""
     for (left, right), words in zip(pairwise(names), parts[::2], strict=True):
-        yield left + verb, words, right
-        verb = verb or verb_of(words)
+        said = _PARTS.findall(words)
+        long = len(said) > (_MOST_WORDS if words.isascii() else _MOST_CHARACTERS) or verb_of(words) != ""
+        ends = right == _END and long
+        yield left + verb + (f"{_BEFORE}{_plain(before)}" if ends else ""), words, right
+        verb, before = verb or verb_of(words), words
 
 
 def verb_of(text: str) -> str:
@@ -115,12 +121,13 @@ class Wording:
 
         The sentence is read as it would be shown: of ``It weighs 420 g.`` the value must be what code writes for ``{weight}``.
         """
-        return self._read(text, 0, _BEGIN, language, slots, frozenset(), "")
+        return self._read(text, 0, _BEGIN, language, slots, frozenset(), "", "")
 
     def _read(
-        self, text: str, at: int, left: str, language: str, slots: Mapping[str, Slot], used: frozenset[str], verb: str
+        self, text: str, at: int, left: str, language: str, slots: Mapping[str, Slot], used: frozenset[str], verb: str, before: str
     ) -> str | None:
-        for words, right in self._follow[language].get(left + verb, ()):
+        follow = self._follow[language]
+        for words, right in (*follow.get(left + verb, ()), *follow.get(f"{left}{verb}{_BEFORE}{_plain(before)}", ())):
             end = at + len(words)
             said = text[at:end]
             if said != words and not (at == 0 and said[1:] == words[1:] and said[:1].lower() == words[:1].lower()):
@@ -136,7 +143,7 @@ class Wording:
             if shown != slot.shown and not (end == 0 and shown == slot.shown[:1].upper() + slot.shown[1:]):
                 continue
             had = verb or verb_of(words)
-            rest = self._read(text, end + len(slot.shown), right, language, slots, used | {slot.name}, had)
+            rest = self._read(text, end + len(slot.shown), right, language, slots, used | {slot.name}, had, words)
             if rest is not None:
                 return f"{words}{{{right}}}{rest}"
         return None
@@ -160,7 +167,7 @@ class Line:
     def __init__(self, wording: Wording, language: str, slots: Mapping[str, Slot], most_sentences: int) -> None:
         self._wording, self._language, self._slots, self._most = wording, language, slots, most_sentences
         self._used: set[str] = set()
-        self._left, self._verb = _BEGIN, ""
+        self._left, self._verb, self._before = _BEGIN, "", ""
         self._since: tuple[str, ...] = ()
         self._begun = ""
         self.sentences: list[str] = []
@@ -168,7 +175,8 @@ class Line:
 
     def _ends(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the stretches that what was written since the last reference can become."""
-        for left in _lefts(self._left + self._verb):
+        here = self._left + self._verb
+        for left in {*_lefts(here), *_lefts(f"{here}{_BEFORE}{_plain(self._before)}")}:
             for words, right in self._wording.after(self._language, left):
                 if words[: len(self._since)] == self._since and self._free(right):
                     yield words, right
@@ -198,10 +206,11 @@ class Line:
             self.ended = True
         elif piece == STOP:
             self.sentences.append(self._begun)
-            self._begun, self._left, self._since, self._verb = "", _BEGIN, (), ""
+            self._begun, self._left, self._since, self._verb, self._before = "", _BEGIN, (), "", ""
         elif match := SLOT.fullmatch(piece):
             self._used.add(match[1].removesuffix(ASKED))
-            self._verb = self._verb or verb_of("".join(self._since))
+            self._before = "".join(self._since)
+            self._verb = self._verb or verb_of(self._before)
             self._left, self._since = match[1], ()
             self._begun += piece
         else:

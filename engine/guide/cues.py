@@ -20,6 +20,7 @@ __all__ = [
     "FIELDS",
     "FILLER",
     "JOINED",
+    "JUDGED",
     "LANGUAGE",
     "LEAD",
     "MORE",
@@ -113,6 +114,12 @@ POINTING = re.compile(
 )
 """What is said about a product that is pointed at."""
 
+JUDGED = re.compile(
+    r"\b(?:than|better|worse|too|not|don['’]?t|doesn['’]?t|isn['’]?t|no|neither|waterproof|expensive|cheap)\b|不|别|没|太|比|更",
+    re.IGNORECASE,
+)
+"""What says something of a product that is pointed at, instead of only pointing."""
+
 AT_LEAST_BEFORE = re.compile(
     r"(?:\b(?:at least|no less than|not less than|minimum(?: of)?|min\.?|over|more than|larger than|bigger than"
     r"|heavier than|longer than|above|starting at)|至少要?|不低于|不少于|大于|超过|高于|最少|不小于)\s*$",
@@ -123,7 +130,7 @@ AT_LEAST_AFTER = re.compile(
 )
 AT_MOST_BEFORE = re.compile(
     r"(?:\b(?:at most|no more than|not more than|under|below|less than|up to|within|max(?:imum)?(?: of)?|lighter than|smaller than"
-    r"|shorter than|not over)|最多|不超过|小于|低于|少于|不到|不大于|不高于)\s*$",
+    r"|shorter than|not over)|最多|不超过|不要超过|不能超过|别超过|小于|低于|少于|不到|不大于|不高于)\s*$",
     re.IGNORECASE,
 )
 AT_MOST_AFTER = re.compile(r"\s*(?:or (?:less|smaller|lighter|shorter|below|under)\b|及?以内|及?以下|之内)", re.IGNORECASE)

@@ -68,7 +68,7 @@ class Editing:
                 self.pieces = [p for p in self.pieces if p is not old and (not same_field or p.field != piece.field)]
                 self.pieces.insert(self._place(piece), piece)
                 return self
-            if piece.kind == old.kind and said <= said_before:
+            if piece.kind == old.kind and piece.filter == old.filter and said <= said_before:
                 return self
         self.pieces.insert(self._place(piece), piece)
         self.changes.append(Change(what="added", piece=piece))

@@ -13,17 +13,20 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
+import engine.guide.cues as cues
 from engine.breaker import Breaker
-from engine.errors import GeneratorError
+from engine.errors import FilterError, GeneratorError
+from engine.explain.things import own_lexicon
 from engine.facets import quote_field
-from engine.guide.editing import Editing, Turn
+from engine.guide.editing import Editing, Turn, stems
 from engine.guide.state import GuideState, Piece
-from engine.guide.turn import spoken_in
-from engine.index.filters import quote
+from engine.guide.turn import plain_number, spoken_in
+from engine.index.filters import parse_filter, quote
 from engine.numerals import fold
 from engine.query import ParsedQuery
 from engine.schema import Capabilities, Facet, Product
@@ -36,7 +39,24 @@ _MOST_FIELDS = 40
 _MOST_VALUES = 12
 _MOST_PAGES = 100
 _LONGEST = 80
+_LONGEST_FILTER = 400
+_MOST_WORDS = 8
 _NEAR = 0.25
+_ROUGHLY = re.compile(r"\b(?:about|around|roughly|approximately|or so|ish)\b|左右|大约|大概|上下|差不多", re.IGNORECASE)
+_RELATIVE = re.compile(r"\b(?:more|less|extra|another|higher|lower|up)\b|再|多|少|加|减", re.IGNORECASE)
+_BELOW = re.compile(
+    r"\b(?:under|below|at most|up to|max(?:imum)?|no more than|not more than|less than|within)\b|以内|以下|不超过|最多|低于",
+    re.IGNORECASE,
+)
+_ABOVE = re.compile(
+    r"(?<!not )(?<!no )\b(?:over|above|at least|more than|min(?:imum)?|no less than|not less than)\b|以上|至少|不低于|不少于",
+    re.IGNORECASE,
+)
+_MONEY = re.compile(
+    r"[$€£¥￥]|\b(?:usd|dollars?|bucks?|eur|euros?|gbp|pounds?|cny|rmb|yuan|price|budget|spend|cost|under|below|up to|at most|more"
+    r"|less|max)\b|元|块|钱|预算|价|以内|以下|再|多|少",
+    re.IGNORECASE,
+)
 _NO_WISH = frozenset({"id", "gtin", "mpn", "item_group_id", "currency"})
 _LOG = logging.getLogger(__name__)
 
@@ -122,14 +142,14 @@ def messages(text: str, state: GuideState, shown: Sequence[Product], able: Capab
     fields = "\n".join(_described(f) for f in [f for f in able.fields if f.field not in _NO_WISH][:_MOST_FIELDS])
     record = "\n".join(f"{i}. {p.kind}: {p.text} {p.filter}".rstrip() for i, p in enumerate(state.pieces, 1)) or "(empty)"
     seen = "\n".join(f"{i}. {_line(p.title)}" for i, p in enumerate(shown, 1)) or "(nothing)"
-    asked = f"Last asked about: {state.asked[-1]}\n" if state.asked else ""
     parts = (
+        ("Last asked about", _line(state.asked[-1]) if state.asked else "(nothing)"),
         ("Fields (currencies: " + ", ".join(able.currencies) + ")", fields),
         ("Record", record),
         ("Products shown", seen),
         ("Message", text),
     )
-    user = asked + "\n".join(f"{name}:\n{fence}\n{body}\n{fence}" for name, body in parts)
+    user = "\n".join(f"{name}:\n{fence}\n{body}\n{fence}" for name, body in parts)
     return [{"role": "system", "content": _SYSTEM.format(fence=fence)}, {"role": "user", "content": user}]
 
 
@@ -164,7 +184,13 @@ class ProposedTurns:
             return None
         self._breaker.answered()
         state = spoken_in(text, self._catalogue.parsed, state)
-        return _Checking(text, state, shown, able, self._catalogue.parsed).turn(_steps(answer))
+        turn = _Checking(text, state, shown, able, self._catalogue.parsed).turn(_steps(answer))
+        try:
+            if turn is not None:
+                parse_filter(GuideState.model_validate(turn.state.model_dump()).filter_by)
+        except (ValidationError, FilterError):
+            return None
+        return turn
 
 
 def _steps(answer: str) -> list[_Step]:
@@ -194,25 +220,33 @@ class _Checking:
         self._fields = {f.field.lower(): f for f in able.fields}
 
     def turn(self, steps: Sequence[_Step]) -> Turn | None:
-        """Return the turn that the steps which hold make."""
+        """Return the turn that the steps which hold make: what is begun anew first, then what changes, then where it points."""
+        pointed = next((turn for step in steps if step.do in ("compare", "pick", "more") and (turn := self._points(step))), None)
+        if any(s.do == "begin" and self._said(s) for s in steps) and (_wants_thing(steps) or cues.RESET.search(self._text)):
+            self._editing.take(list(self._state.pieces))
         for step in steps:
-            if step.do in ("compare", "pick", "more"):
-                if turn := self._points(step):
-                    return turn
-                continue
-            said = step.said.strip(" ,.;:!?，。；：！？、")
-            if not said or _folded(said) not in self._text:
+            said = self._said(step)
+            if not said or step.do in ("begin", "compare", "pick", "more"):
                 continue
             if step.do == "forget":
                 pieces = self._state.pieces
                 self._editing.take([pieces[i - 1] for i in step.items if 0 < i <= len(pieces)])
-            elif step.do == "begin":
-                self._editing.begin([])
             elif (piece := self._piece(step, said)) is not None:
                 self._editing.put(piece)
-        if not self._editing.changes and self._editing.pieces == list(self._state.pieces):
-            return None
-        return self._editing.turn("endpoint")
+        changed = bool(self._editing.changes) or self._editing.pieces != list(self._state.pieces)
+        if not changed:
+            return pointed
+        edited = self._editing.turn("endpoint")
+        if pointed and pointed.act != "more":
+            return replace(pointed, state=edited.state, changes=edited.changes)
+        return edited
+
+    def _said(self, step: _Step) -> str:
+        """Return the words that a step rests on, empty where they were not said: whole words of the message."""
+        said = step.said.strip(" ,.;:!?，。；：！？、")
+        folded = re.escape(_folded(said))
+        whole = rf"(?<![a-z0-9]){folded}(?![a-z0-9])"
+        return said if said and (len(said) > 1 or said.isdigit()) and re.search(whole, self._text) else ""
 
     def _points(self, step: _Step) -> Turn | None:
         ids = tuple(self._shown[i - 1].id for i in dict.fromkeys(step.items) if 0 < i <= len(self._shown))
@@ -244,18 +278,30 @@ class _Checking:
         """Return a wish; words that would act as a limit or an exclusion are none."""
         text = " ".join(text.split())[:120]
         read = self._parse(text)
+        if len(read.words) > _MOST_WORDS or self._names_brand(text):
+            return None
         if not read.words or any(u.kind == "exclude" or (u.kind == "price" and u.filter) for u in read.understood):
             return None
         field = next((u.field for u in read.understood if u.field and u.kind in ("attribute", "measure")), "")
         return Piece(kind=kind, text=text, field=field[:120] if kind == "quality" else "")
 
+    def _names_brand(self, text: str) -> bool:
+        """Return whether a wish names a brand that the shopper did not."""
+        brands = [c.value.lower() for f in self._able.fields if f.field == "brand" for c in f.counts]
+        return any(b in text.lower() and b not in self._text for b in brands)
+
     def _limited(self, step: _Step, said: str) -> Piece | None:
         field = self._fields.get(step.field.lower())
-        numbers = _numbers(said)
-        before = [n for p in self._state.pieces if field and p.field == field.field for n in _numbers(f"{p.text} {p.filter}")]
-        numbers += [b + sign * n for b in before for n in numbers for sign in (1, -1)]  # fifty more than what was said before
-        bounds = [b for b in (step.least, step.most) if b is not None]
-        if field is None or not bounds or not all(any(_near(b, n) for n in numbers) for b in bounds):
+        numbers, bounds = _numbers(said), [b for b in (step.least, step.most) if b is not None]
+        if field is None or not bounds or (field.field == "price" and not _MONEY.search(said)):
+            return None
+        if _RELATIVE.search(said):  # fifty more than what was said before
+            before = [n for p in self._state.pieces if p.field == field.field for n in _numbers(f"{p.text} {p.filter}")]
+            numbers += [b + sign * n for b in before for n in numbers for sign in (1, -1)]
+        slack = _NEAR if _ROUGHLY.search(said) else 1e-6
+        said_so = all(b > 0 and any(abs(b - n) <= slack * n for n in numbers if n > 0) for b in bounds)
+        wrong_way = (step.most is None and _BELOW.search(said)) or (step.least is None and _ABOVE.search(said))
+        if not said_so or wrong_way or (len(bounds) > 1 and bounds[0] > bounds[1]):
             return None
         low, high = (None if b is None else self._amount(field, b, step.unit) for b in (step.least, step.most))
         if (step.least is not None and low is None) or (step.most is not None and high is None):
@@ -269,13 +315,13 @@ class _Checking:
         the unit."""
         if field.field == "price":
             currency = unit.upper() or (self._able.currencies[0] if len(self._able.currencies) == 1 else "")
-            return f"{value:.10g}{currency}" if currency in self._able.currencies else None
+            return f"{plain_number(value)}{currency}" if currency in self._able.currencies else None
         units = [s.unit for s in field.stats]
         own = unit or (units[0] if len(units) == 1 else "")
         quantity = convert(value, own) if own else None
         if quantity is not None and quantity.unit in units:
-            return f"{quantity.value:.10g}{quantity.unit}"
-        return f"{value:.10g}" if not unit and units == [""] else None
+            return f"{plain_number(quantity.value)}{quantity.unit}"
+        return plain_number(value) if not unit and units == [""] else None
 
     def _chosen(self, step: _Step, said: str) -> Piece | None:
         found = self._values(step)
@@ -283,16 +329,20 @@ class _Checking:
             return None
         name, values = found
         one_of = quote(values[0]) if len(values) == 1 else "[" + ",".join(map(quote, values)) + "]"
-        return Piece(kind="quality", text=said[:120], field=name[:120], filter=f"{quote_field(name)}:={one_of}"[:400])
+        filter_by = f"{quote_field(name)}:={one_of}"
+        if len(filter_by) > _LONGEST_FILTER or not all(_names(said, v) for v in values):
+            return None
+        return Piece(kind="quality", text=said[:120], field=name[:120], filter=filter_by)
 
     def _excluded(self, step: _Step, said: str) -> Piece | None:
         if found := self._values(step):
             name, values = found
             filters = " && ".join(f"{quote_field(name)}:!={quote(v)}" for v in values)
-            if len(filters) <= 400:
+            if len(filters) <= _LONGEST_FILTER and all(_names(said, v) for v in values):
                 return Piece(kind="exclude", text=said[:120], filter=filters)
         for text in (said, f"not {step.text}", f"不要{step.text}"):
-            if (step.text or text == said) and any(u.kind == "exclude" for u in self._parse(text).understood):
+            named = text == said or (step.text and _names(said, step.text))
+            if named and any(u.kind == "exclude" for u in self._parse(text).understood):
                 return Piece(kind="exclude", text=text[:120])
         return None
 
@@ -308,13 +358,19 @@ def _folded(text: str) -> str:
     return " ".join(text.lower().split())
 
 
+def _wants_thing(steps: Sequence[_Step]) -> bool:
+    return any(step.do == "want" and step.kind == "thing" for step in steps)
+
+
+def _names(said: str, value: str) -> bool:
+    """Return whether words name a value, as it is spelt or as the lexicon says it otherwise."""
+    lexicon, value = own_lexicon(), value.lower()
+    forms = {value, *(form.lower() for entry in lexicon.get(value) for form in (*entry.en, *entry.zh))}
+    return any(form in said.lower() for form in forms) or (bool(stems(value)) and stems(value) <= stems(said))
+
+
 def _numbers(text: str) -> list[float]:
-    """Return the numbers that words name, ``1.5k`` and ``两百`` too."""
-    found = re.findall(r"(\d[\d,]*(?:\.\d+)?)\s*([k千万百]?)", fold(text).lower())
+    """Return the numbers that words name, ``1.5k`` and ``两百`` too; the ``k`` of ``5 kg`` is none."""
+    found = re.findall(r"(\d[\d,]*(?:\.\d+)?)\s*(k(?![a-z])|[千万百])?", fold(text).lower())
     scale = {"k": 1e3, "千": 1e3, "万": 1e4, "百": 1e2}
     return [float(n.replace(",", "")) * scale.get(mark, 1.0) for n, mark in found]
-
-
-def _near(bound: float, number: float) -> bool:
-    """Return whether a bound is a number that was said, or lies about it as ``around 100`` may be meant."""
-    return abs(bound - number) <= _NEAR * abs(number)

@@ -23,10 +23,12 @@ from engine.query import ParsedQuery
 from engine.query.spans import overlaps
 from engine.schema import Money, Product, Understood
 
-__all__ = ["Fields", "bare", "chosen", "read_turn", "spoken_in"]
+__all__ = ["Fields", "bare", "chosen", "plain_number", "read_turn", "spoken_in"]
 
 _MOST_PAGES = 100
 _MOST_NAMES = 3
+_MANY_ROLES = frozenset({"cm"})
+"""Units of which one field is not meant by itself: a screen, a rug and a depth of water are all long."""
 
 Fields = Callable[[str], Sequence[str]]
 """The fields measured in a unit."""
@@ -155,7 +157,8 @@ def _names(text: str) -> tuple[str, ...]:
 def _place(text: str, shown: Sequence[Product]) -> int | None:
     """Return the place of the product that a turn points at and says nothing else of: ``the second one``, ``第二个怎么样``."""
     named = [(pattern, i) for pattern, i in cues.ORDINALS if pattern.search(text)]
-    if len(named) != 1 or named[0][1] >= len(shown):
+    judged = cues.CHEAPER.search(text) or cues.DEARER.search(text) or cues.JUDGED.search(text)
+    if len(named) != 1 or named[0][1] >= len(shown) or judged:
         return None
     pattern, place = named[0]
     return None if _says(cues.POINTING.sub(" ", pattern.sub(" ", text))) else place
@@ -217,28 +220,35 @@ def _bound(parsed: ParsedQuery, u: Understood, measured: Fields) -> tuple[int, i
     if u.kind != "measure" or quantity is None:
         return None
     before, after = parsed.text[: u.start], parsed.text[u.end :]
-    for sign, front, behind in (("<=", cues.AT_MOST_BEFORE, cues.AT_MOST_AFTER), (">=", cues.AT_LEAST_BEFORE, cues.AT_LEAST_AFTER)):
-        found, follows = front.search(before), behind.match(after)
+    both = (("<=", cues.AT_MOST_BEFORE, cues.AT_MOST_AFTER), (">=", cues.AT_LEAST_BEFORE, cues.AT_LEAST_AFTER))
+    ways = [(sign, front.search(before), behind.match(after)) for sign, front, behind in both]
+    ways.sort(key=lambda way: way[1].start() if way[1] else len(before))  # `not less than` is longer than `less than`
+    for sign, found, follows in ways:
         if not found and not follows:
             continue
         fields = list(measured(quantity.unit))
         said = stems(parsed.text)
         named = [f for f in fields if any(stems(name) <= said for name in _names_of(f))]
         of_something = re.match(r"\s*of\s+\w", after) is not None
-        if len(named or fields) != 1 or (of_something and not named):
+        if len(named or fields) != 1 or ((of_something or quantity.unit in _MANY_ROLES) and not named):
             return None
         field = (named or fields)[0]
         start, end = found.start() if found else u.start, u.end + (follows.end() if follows else 0)
         lead = parsed.text[:start].rstrip(" ：:").lower()
         start = next((len(lead) - len(name) for name in _names_of(field) if lead.endswith(name)), start)
         shown = parsed.text[start:end].strip(" ,，")
-        filter_by = f"{quote_field(field)}:{sign}{quantity.value:.10g}{quantity.unit}"
+        filter_by = f"{quote_field(field)}:{sign}{plain_number(quantity.value)}{quantity.unit}"
         return start, end, Piece(kind="limit", text=shown[:120], field=field[:120], filter=filter_by)
     return None
 
 
 def _names_of(field: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((field.replace("_", " "), label(field, "en").lower(), label(field, "zh"))))
+
+
+def plain_number(value: float) -> str:
+    """Return a number as filters take it, never with an exponent."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _between(text: str) -> Iterator[Piece]:

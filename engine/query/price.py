@@ -46,7 +46,7 @@ _NOT_A_UNIT = (
 _EN_UNIT = r"(?:one|two|three|four|five|six|seven|eight|nine)"
 _EN_WORDS = (
     rf"(?:(?:(?:an?|{_EN_UNIT})[\s-])?(?:hundred|thousand)(?:[\s-](?:and[\s-])?{EN_NUMBER})?"
-    rf"|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-]{_EN_UNIT})?)(?![\w-])"
+    rf"|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-]{_EN_UNIT})?)(?![\w-])(?=\s*(?:{_NAME}|[,.;:!?)]|and\b|to\b|$))"
 )
 _EN_NUMBER = (
     rf"(?P<sign{{0}}>{_SIGN})?\s*(?P<n{{0}}>{_DIGITS}k?(?![\d.]*\d)|(?<!\w){_EN_WORDS})(?:\s*(?P<name{{0}}>{_NAME}))?"
@@ -137,6 +137,9 @@ def _limit(kind: str, match: re.Match[str]) -> PriceLimit | None:
     word = next((w for w in words if w), "")
     if not word and kind not in _NEEDS_NO_CURRENCY and not _sounds_like_money(match):
         return None
+    spelt = groups["n1"].strip()[:1].isalpha() and groups["n1"].isascii()
+    if spelt and not word and kind != "below":
+        return None  # a gift for someone over sixty
     first = _number(groups["n1"])
     second = _number(groups["n2"]) if groups.get("n2") else None
     if first is None or (kind == "range" and second is None):
