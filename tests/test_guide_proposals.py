@@ -10,7 +10,7 @@ from engine.breaker import Breaker
 from engine.engine import Engine
 from engine.errors import GeneratorError
 from engine.guide import GuideReply, GuideRequest, GuideState, ProposedTurns
-from engine.guide.proposals import STEPS
+from engine.guide.prompt import STEPS
 from engine.schema import SearchRequest
 from engine.settings import load_settings
 from scripted_endpoint import Handler, serving

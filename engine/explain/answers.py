@@ -20,7 +20,7 @@ _MAX_LINE = 2000
 _MAX_JSON = 65_536
 _LINE = re.compile(r"^[\s\-*•>\d.)]*?\**\[?([^\s:：\[\]*]{1,256})\]?\**\s*[:：]\s*(.+)$")
 _BEGINNINGS = tuple(f'{fence}{{"claims":[' for fence in ("", "```", "```json"))
-_ANYWHERE = re.compile(r'"claims"\s*:\s*\[')
+_CLAIMS = re.compile(r'"claims"\s*:\s*\[')
 _DECODER = json.JSONDecoder()
 
 
@@ -31,24 +31,19 @@ class DraftReader:
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
         self._rest = ""
-        self._json: bool | None = None
+        self._json = False
 
     def feed(self, text: str) -> Iterator[Draft]:
         """Yield the drafts that ``text`` completes."""
         self._rest += text
-        if self._json is None:
-            begun = "".join(self._rest.split())
-            if any(b.startswith(begun) and b != begun for b in _BEGINNINGS) and len(self._rest) < _MAX_LINE:
-                return
-            self._json = begun.startswith(_BEGINNINGS)
-            self._rest = self._rest.partition("[")[2] if self._json else self._rest
+        if not self._json and (found := _CLAIMS.search(self._rest)):
+            self._json, self._rest = True, self._rest[found.end() :]
         if self._json:
             yield from self._objects()
             return
-        if found := _ANYWHERE.search(self._rest):  # JSON after a word of greeting
-            self._json, self._rest = True, self._rest[found.end() :]
-            yield from self._objects()
-            return
+        begun = "".join(self._rest.split())
+        if any(b.startswith(begun) for b in _BEGINNINGS) and len(self._rest) < _MAX_LINE:
+            return  # what may become the list is no line yet
         *lines, self._rest = self._rest.split("\n")
         for line in lines:
             yield from self._line(line)

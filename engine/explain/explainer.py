@@ -185,7 +185,7 @@ class Explainer:
         return Claim(
             product_id=draft.product_id,
             text=draft.text,
-            kind="opinion" if verdict == _OPINION else "fact",
+            kind="opinion" if verdict is _OPINION else "fact",
             citations=list(verdict.citations),
             generator=generator,
             snapshot=self._snapshot,
@@ -227,7 +227,7 @@ class _Tally:
             return None
         self._texts.add((draft.product_id, text))
         self.shown[draft.product_id] += 1
-        if verdict == _OPINION:
+        if verdict is _OPINION:
             self.opinions.add(draft.product_id)
         return Draft(draft.product_id, text), verdict
 

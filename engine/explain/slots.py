@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.explain.check_ranks import ranked
 from engine.explain.evidence import Evidence, EvidenceField, Need, price_limits
@@ -21,7 +21,7 @@ from engine.explain.vocabulary import NEGATIONS
 from engine.language import stem_of, words
 from engine.lexicon import is_accessory
 from engine.numerals import fold
-from engine.schema import Citation, Product, Quantity
+from engine.schema import AttributeValue, Citation, Product, Quantity
 
 __all__ = ["ASKED", "SLOT", "SLOTS", "Slot", "fill", "fill_slots", "referred"]
 
@@ -144,7 +144,8 @@ class _Filling:
                 continue
             if field.value_shown.strip().lower() in _NONE or (field.field == "screen_size" and self._is_accessory()):
                 continue  # a bag's screen size is that of a laptop that fits
-            slot = self._named(self._all_of(field))
+            held = self._product.attributes.get(field.field, ()) if field.field in _IN_NAMES else ()
+            slot = self._together(field, held) if len(held) > 1 else self._named(field)
             if slot is not None:
                 if slot.name not in seen:
                     seen.add(slot.name)
@@ -154,14 +155,13 @@ class _Filling:
                 if name := next(others, ""):
                     yield Slot(name, *shown, bool(field.part_of_need))
 
-    def _all_of(self, field: EvidenceField) -> EvidenceField:
-        """Return a colour or material with the others that the product has: one of two is half of the truth."""
-        held = [str(v) for v in self._product.attributes.get(field.field, ())] if field.field in _IN_NAMES else []
-        if len(held) < 2:
-            return field
-        own = list(dict.fromkeys(self._own_word(field.field, v) for v in held))
-        shown = ("、" if self._zh else " and ").join(own) if all(own) and len(own) <= _MOST_JOINED else ""
-        return replace(field, value_shown=shown, value=shown)
+    def _together(self, field: EvidenceField, held: Sequence[AttributeValue]) -> Slot | None:
+        """Return the slot of several colours or materials: one of two is half of the truth, so all are said or none."""
+        own = list(dict.fromkeys(self._own_word(field.field, str(v)) for v in held))
+        if not all(own) or len(own) > _MOST_JOINED:
+            return None
+        cited = tuple(Citation(field=field.field, value=str(v)) for v in held)
+        return Slot(field.field, ("、" if self._zh else " and ").join(own), cited, bool(field.part_of_need))
 
     def _own_word(self, name: str, value: str) -> str:
         """Return a colour or material in the language of the answer; empty where it may not be said, as a seller typed it."""
@@ -191,9 +191,6 @@ class _Filling:
             return Slot(name, shown[self._zh], cited, asked) if shown else None
         if name in _MEASURED or not isinstance(value, str):
             return None  # a number without a unit is said with its name
-        if name in _IN_NAMES and len(held := self._product.attributes.get(name, ())) > 1:
-            all_cited = tuple(Citation(field=name, value=str(v)) for v in held)
-            return Slot(name, field.value_shown, all_cited, asked) if field.value_shown else None
         if name in _IN_NAMES and (said := _translated(field.value_shown, self._zh)) != field.value_shown:
             return Slot(name, said, cited, asked) if said else None
         stands = self._stands(field.value_shown, f"{label(name, self._need.language)} {{}}.")

@@ -41,18 +41,21 @@ def own_lexicon() -> Lexicon:
     return Lexicon.own()
 
 
-def thing_of(product: Product, need: Need) -> str:
-    """Return what a product is in the language of the need, English with its article; empty where that is not sure."""
-    title = product.title
+def _head(title: str) -> tuple[str, Sequence[Word], tuple[int, int] | None]:
+    """Return the part of a title that names the product, its words, and which of them the lexicon knows it by."""
     if (match := _ENDS.search(title)) and match.start():
         title = title[: match.start()]
-    if need.language != "zh" and _HAN.search(title):
-        return ""
     found = words(title)
     head = find_head(found, own_lexicon().find(title, found))
-    if head.thing is None or not head.known:
+    return title, found, head.thing if head.known else None
+
+
+def thing_of(product: Product, need: Need) -> str:
+    """Return what a product is in the language of the need, English with its article; empty where that is not sure."""
+    title, found, thing = _head(product.title)
+    if thing is None or (need.language != "zh" and _HAN.search(title)):
         return ""
-    first, last = head.thing
+    first, last = thing
     if last < len(found) and not title[found[last - 1].end : found[last].start].strip(" -") and _goes_on(found, last):
         return ""
     asked = {stem_of(w) for t in need.terms for w in words(t)}
@@ -70,16 +73,10 @@ def thing_of(product: Product, need: Need) -> str:
 def thing_translated(product: Product, zh: bool) -> str:
     """Return what a product with a title in the other language is, as the lexicon says it, English with its article; empty where
     the lexicon does not know it."""
-    title = product.title
-    if (match := _ENDS.search(title)) and match.start():
-        title = title[: match.start()]
-    if bool(_HAN.search(title)) == zh:
+    title, found, thing = _head(product.title)
+    if thing is None or bool(_HAN.search(title)) == zh:
         return ""
-    found = words(title)
-    head = find_head(found, own_lexicon().find(title, found))
-    if head.thing is None or not head.known:
-        return ""
-    name = title[found[head.thing[0]].start : found[head.thing[1] - 1].end].lower()
+    name = title[found[thing[0]].start : found[thing[1] - 1].end].lower()
     if bool(_HAN.search(name)) == zh:
         return ""
     said = translated(name, zh, ("thing", "accessory"))

@@ -9,7 +9,6 @@ one call to the next. Runs on onnxruntime, without torch. Knows nothing of how i
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +53,11 @@ def told(need: Need, product: Product, slots: Mapping[str, Slot]) -> list[str]:
     kind = [stem_of(w) for part in product.category[-2:] for w in words(part) if not is_stop(w)]
     there = [f"{{{name}{ASKED if slots[name].asked else ''}}}" for name in SLOTS if name in slots]
     return [f"<{need.language}>", *asked[:_MOST_WORDS], "|", *kind[:_MOST_WORDS], "|", *there]
+
+
+def _named(said: str) -> set[str]:
+    """Return the slots that sentences refer to."""
+    return {name.removesuffix(ASKED) for name in SLOT.findall(said)}
 
 
 class WriterGenerator:
@@ -109,7 +113,7 @@ class WriterGenerator:
         for sentence in self.write(need, product, slots):
             said += sentence
             yield sentence
-        names = {name.removesuffix(ASKED) for name in SLOT.findall(said)}
+        names = _named(said)
         thing = slots["thing"].shown if "thing" in names else ""
         left = {n: s for n, s in slots.items() if n in _DECIDING or (s.asked and n in _SAID_IF_ASKED)}
         left = {n: s for n, s in left.items() if n not in names and s.shown not in thing}
@@ -117,7 +121,7 @@ class WriterGenerator:
             for sentence in self.write(need, product, left, 1):
                 said += sentence
                 yield sentence
-        if "price" in slots and not {"{price}", "{limit}"} & set(re.findall(r"\{\w+\}", said)):
+        if "price" in slots and not {"price", "limit"} & _named(said):
             yield _PRICE[need.language]
 
     def write(

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "ABOVE",
     "ANY",
     "AT_LEAST_AFTER",
     "AT_LEAST_BEFORE",
     "AT_MOST_AFTER",
     "AT_MOST_BEFORE",
+    "BELOW",
     "CHEAPER",
     "COMPARE",
     "DEARER",
@@ -23,11 +25,15 @@ __all__ = [
     "JUDGED",
     "LANGUAGE",
     "LEAD",
+    "MARKS",
+    "MONEY",
     "MORE",
     "ORDINALS",
     "POINTING",
     "PURPOSE",
+    "RELATIVE",
     "RESET",
+    "ROUGHLY",
     "TAIL",
     "VERSUS",
     "VERSUS_MARK",
@@ -135,3 +141,23 @@ AT_MOST_BEFORE = re.compile(
 )
 AT_MOST_AFTER = re.compile(r"\s*(?:or (?:less|smaller|lighter|shorter|below|under)\b|及?以内|及?以下|之内)", re.IGNORECASE)
 """What bounds a measure, before and after it."""
+
+ROUGHLY = re.compile(r"\b(?:about|around|roughly|approximately|or so|ish)\b|左右|大约|大概|上下|差不多", re.IGNORECASE)
+RELATIVE = re.compile(r"\b(?:more|less|extra|another|higher|lower|up)\b|再|多|少|加|减", re.IGNORECASE)
+BELOW = re.compile(
+    r"\b(?:under|below|at most|up to|max(?:imum)?|no more than|not more than|less than|within)\b|以内|以下|不超过|最多|低于",
+    re.IGNORECASE,
+)
+ABOVE = re.compile(
+    r"(?<!not )(?<!no )\b(?:over|above|at least|more than|min(?:imum)?|no less than|not less than)\b|以上|至少|不低于|不少于",
+    re.IGNORECASE,
+)
+MONEY = re.compile(
+    r"[$€£¥￥]|\b(?:usd|dollars?|bucks?|eur|euros?|gbp|pounds?|cny|rmb|yuan|price|budget|spend|cost|under|below|up to|at most|more"
+    r"|less|max)\b|元|块|钱|预算|价|以内|以下|再|多|少",
+    re.IGNORECASE,
+)
+"""What says how a number is meant: roughly, beside one said before, as the most, as the least, as money."""
+
+MARKS = " ,.;:!?，。；：！？、"
+"""What stands around words and says nothing."""

@@ -13,7 +13,9 @@ from typing import Literal
 from engine.guide.state import MOST_PIECES, Change, GuideState, Piece
 from engine.language import is_stop, stem_of, words
 
-__all__ = ["Editing", "Turn", "same", "stems", "thing_of"]
+__all__ = ["Editing", "Turn", "next_page", "same", "stems", "thing_of"]
+
+_MOST_PAGES = 100
 
 Act = Literal["need", "compare", "versus", "pick", "more", "none"]
 
@@ -105,6 +107,11 @@ class Editing:
         update = {"pieces": self.pieces[:MOST_PIECES], **({"page": 1} if changed else {})}
         act: Act = "need" if self.pieces else "none"
         return Turn(self.state.model_copy(update=update), tuple(self.changes), act, reader=reader)
+
+
+def next_page(state: GuideState) -> GuideState:
+    """Return the state that shows the next products of the same need."""
+    return state.model_copy(update={"page": min(state.page + 1, _MOST_PAGES)})
 
 
 def same(one: str, other: str) -> bool:

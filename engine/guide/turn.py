@@ -16,7 +16,7 @@ from typing import Literal
 import engine.guide.cues as cues
 from engine.explain.facts import label, shown_money
 from engine.facets import quote_field
-from engine.guide.editing import Editing, Turn, same, stems, thing_of
+from engine.guide.editing import Editing, Turn, next_page, same, stems, thing_of
 from engine.guide.state import Choice, GuideState, Piece
 from engine.language import is_stop, words
 from engine.query import ParsedQuery
@@ -25,7 +25,6 @@ from engine.schema import Money, Product, Understood
 
 __all__ = ["Fields", "bare", "chosen", "plain_number", "read_turn", "spoken_in"]
 
-_MOST_PAGES = 100
 _MOST_NAMES = 3
 _MANY_ROLES = frozenset({"cm"})
 """Units of which one field is not meant by itself: a screen, a rug and a depth of water are all long."""
@@ -63,7 +62,7 @@ def read_turn(
         u.kind in ("exclude", "for") or (u.kind == "price" and u.filter) or u.field not in ("", "price") for u in parsed.understood
     )
     if more and not wishes and not parsed.head.known and state.pieces:
-        return Turn(state.model_copy(update={"page": min(state.page + 1, _MOST_PAGES)}), act="more")
+        return Turn(next_page(state), act="more")
     if _clear(text, wishes or bool(cues.CHEAPER.search(text) or cues.DEARER.search(text)), editing):
         return editing.turn()
     if _relative_price(text, parsed, shown, editing):
@@ -149,7 +148,7 @@ def _compared(text: str, state: GuideState, shown: Sequence[Product]) -> Turn | 
 def _names(text: str) -> tuple[str, ...]:
     """Return what a comparison names, two or three things; nothing where it only points (``the first or the second``)."""
     named = cues.COMPARE.sub(cues.VERSUS_MARK, text)
-    parts = [part.strip(" ,.;:!?，。；：！？、") for part in cues.VERSUS.split(named)]
+    parts = [part.strip(cues.MARKS) for part in cues.VERSUS.split(named)]
     names = tuple(part for part in parts if _says(part) and not any(pattern.search(part) for pattern, _ in cues.ORDINALS))
     return names if 1 < len(names) <= _MOST_NAMES else ()
 
@@ -252,6 +251,6 @@ def plain_number(value: float) -> str:
 
 
 def _between(text: str) -> Iterator[Piece]:
-    run = text.strip(" ,.;:!?，。；：！？、")
+    run = text.strip(cues.MARKS)
     if run:
         yield Piece(kind="word", text=run[:120])
