@@ -7,6 +7,7 @@ there is one. Imports ``engine`` only, nothing that writes snapshots or measures
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +15,12 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from api.identity import Identity
+from api.intake import Intake
 from api.metrics import Metrics, ObserveMiddleware
 from api.problems import install_problems
-from api.reload import Engines
+from api.reload import Engines, NotReadyError
+from api.routes.events import event_routes
 from api.routes.explain import explain_routes
 from api.routes.guide import guide_routes
 from api.routes.health import health_routes
@@ -27,6 +31,7 @@ from api.routes.similar import similar_routes
 from api.routes.suggest import suggest_routes
 from api.security import GuardMiddleware, HeadersMiddleware, RateLimit
 from engine.engine import Engine
+from engine.events import EventLog
 from engine.index.snapshot import current_id
 from engine.settings import Settings
 
@@ -58,12 +63,21 @@ def create_app(
         metrics.reload_failure,
     )
 
+    identity = Identity(settings)
+    intake = Intake(lambda: EventLog.open(settings), _catalogue(engines)) if settings.events else None
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await engines.start()
+        if intake and EventLog.exists(settings):
+            await asyncio.to_thread(intake.open)
+        upkeep = asyncio.create_task(intake.upkeep(settings.query_days), name="upkeep") if intake else None
         try:
             yield
         finally:
+            if intake and upkeep:
+                upkeep.cancel()
+                await intake.close()
             await engines.stop()
 
     app = FastAPI(
@@ -81,6 +95,7 @@ def create_app(
         similar_routes(engines),
         product_routes(engines),
         explain_routes(engines, metrics),
+        event_routes(intake, identity, metrics),
         guide_routes(engines, metrics, keeps=settings.workers == 1),
         health_routes(engines, metrics),
         page_routes(),
@@ -90,6 +105,19 @@ def create_app(
     install_problems(app)
     _add_middleware(app, settings, metrics)
     return app
+
+
+def _catalogue(engines: Engines) -> Callable[[str], bool]:
+    """Return what tells the ids of products that the snapshot that serves has."""
+
+    def known(product_id: str) -> bool:
+        try:
+            with engines.lease() as engine:
+                return engine.has_product(product_id)
+        except NotReadyError:
+            return False
+
+    return known
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

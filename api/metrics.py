@@ -57,7 +57,7 @@ class Metrics:
         self._degraded = Counter(
             "explain_degraded", "Explanations the generator did not finish by itself.", registry=self._registry
         )
-
+        self._events = Counter("events", "Events by what became of them.", ("outcome",), registry=self._registry)
         self._turns = Counter("guide_turns", "Turns of the guide by who read the words.", ("read_by",), registry=self._registry)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -83,6 +83,11 @@ class Metrics:
     def turn(self, read_by: str) -> None:
         """Count a turn of the guide, read by the ``rules`` or by the ``endpoint``."""
         self._turns.labels(read_by).inc()
+
+    def events(self, outcome: str, count: int) -> None:
+        """Count events that were ``accepted`` or ``rejected``."""
+        if count:
+            self._events.labels(outcome).inc(count)
 
     def degraded(self) -> None:
         """Count an explanation the generator did not finish by itself."""

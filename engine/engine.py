@@ -320,6 +320,10 @@ class Engine:
         """The ids of every product."""
         return frozenset(self._documents.ids)
 
+    def has_product(self, product_id: str) -> bool:
+        """Return whether this snapshot has a product of this id."""
+        return self._documents.row_of(product_id) is not None
+
     def products(self) -> Iterator[Product]:
         """Yield every product, by id."""
         return (self._documents.product(row) for row in range(self.product_count))

@@ -11,6 +11,7 @@ DaogouError
 ├── EncoderError         a model cannot be loaded, exported or trusted
 ├── GeneratorError       a text generator failed; callers fall back, shoppers never see it
 ├── EvaluationError      judgements, runs or query files cannot be used
+├── EventLogError        the log of events cannot be opened or written
 ├── TrainingError        examples or settings a model cannot be trained with, or a model that may not be published
 └── RequestError         a caller asked for something that makes no sense
     ├── FilterError      a ``filter_by`` or ``sort_by`` expression; knows the position of the mistake
@@ -24,6 +25,7 @@ __all__ = [
     "DaogouError",
     "EncoderError",
     "EvaluationError",
+    "EventLogError",
     "FeedError",
     "FilterError",
     "GateError",
@@ -117,6 +119,14 @@ class EvaluationError(DaogouError):
 
     exit_code = 8
     title = "Evaluation input"
+
+
+class EventLogError(DaogouError):
+    """The log of events cannot be opened or written."""
+
+    exit_code = 10
+    status = 503
+    title = "Event log unavailable"
 
 
 class TrainingError(DaogouError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engine.errors import SettingsError
@@ -98,6 +99,27 @@ class Settings(BaseSettings):
     )
     opinions: bool = Field(False, description="Show a generator's opinion of a product, marked as one, beside what is checked.")
 
+    # Events and people
+    events: bool = Field(True, description="Take in what shoppers do (`/v1/events`) and keep it in the store.")
+    consent: Literal["asked", "assumed"] = Field(
+        "asked", description="Whether people are nobody until they said yes, or known until they said no."
+    )
+    event_rotation: Literal["month", "day"] = Field("month", description="How long one file of the event log covers.")
+    event_days: int = Field(400, ge=1, le=36_500, description="Days after which events are deleted.")
+    query_days: int = Field(90, ge=1, le=36_500, description="Days after which the words of logged searches are deleted.")
+    identity_secret: str = Field(
+        "",
+        pattern="^(|.{16,})$",
+        repr=False,
+        description="What a shop signs its `user_id`s with (`user_token`); empty trusts every caller, on a local address only.",
+    )
+    privacy_key: str = Field(
+        "",
+        pattern="^(|.{32,})$",
+        repr=False,
+        description="What ids of people are hashed with; empty draws a key and keeps it in the store.",
+    )
+
     # Serving
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
@@ -130,5 +152,11 @@ def load_settings(**arguments: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in arguments.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}{_got(e)}" for e in error.errors()]
         raise SettingsError("A setting cannot be used. " + "; ".join(lines) + ".") from error
+
+
+def _got(error: ErrorDetails) -> str:
+    """Return what was given, unless it is a secret."""
+    field = Settings.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+    return f" (got {error['input']!r})" if field is None or field.repr else ""

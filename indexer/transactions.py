@@ -1,8 +1,8 @@
 """Orders of a shop, as its till wrote them: which product was sold to whom, under which description.
 
 In: a Parquet or CSV file with a line for each product of each order; columns are known by their usual names. Out:
-:class:`Sale`, and what was left out by reason: cancellations, returns, fees and postage, tests. Buyers are hashed with a key
-that is drawn anew for each reading. Knows nothing of queries or catalogues.
+:class:`Sale`, and what was left out by reason: cancellations, returns, fees and postage, tests. :func:`read_sales` hashes buyers
+with a key that is drawn anew for each reading; :func:`iterate_sales` names them. Knows nothing of queries or catalogues.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import FeedError
+from engine.events.ubi import read_time_ms
 
-__all__ = ["Sale", "Sales", "read_sales"]
+__all__ = ["Sale", "Sales", "iterate_sales", "read_sales"]
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "order": ("invoice", "invoiceno", "order_id", "order", "transaction_id", "orderid"),
@@ -30,6 +30,8 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "quantity": ("quantity", "qty", "units"),
     "time": ("invoicedate", "order_date", "timestamp", "date", "time", "created_at"),
     "user": ("customer_id", "customerid", "user_id", "customer", "client_id"),
+    "price": ("price", "unit_price", "unitprice", "item_price", "amount"),
+    "currency": ("currency", "currency_code", "currencycode"),
 }
 _NO_PRODUCT = re.compile(r"(?!.*\d)|(?:test|adjust|gift_|sample|bank|post|dot|amazon|c2$|m$|d$|s$|b$)", re.IGNORECASE)
 _TRIED = re.compile(r"\btest\b|\?|^(?:damaged|lost|found|broken|wrong|check|missing|thrown|smashed|returned|adjust)", re.IGNORECASE)
@@ -37,7 +39,8 @@ _TRIED = re.compile(r"\btest\b|\?|^(?:damaged|lost|found|broken|wrong|check|miss
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """One line of an order: ``time_s`` is 0 and ``user`` empty where nobody says."""
+    """One line of an order: ``time_s`` is 0 and ``user`` empty where nobody says; ``price`` is of one piece, in major units,
+    negative where nobody says."""
 
     order: str
     product: str
@@ -45,6 +48,8 @@ class Sale:
     quantity: int
     time_s: float
     user: str
+    price: float = -1.0
+    currency: str = ""
 
 
 @dataclass(slots=True)
@@ -62,12 +67,26 @@ def read_sales(path: Path) -> Sales:
         FeedError: it cannot be read, or no column names a product.
     """
     sales, key = Sales(), os.urandom(16)
+    for sale in iterate_sales(path):
+        if isinstance(sale, str):
+            sales.skipped[sale] += 1
+        else:
+            hashed = hashlib.blake2b(sale.user.encode(), key=key, digest_size=12).hexdigest() if sale.user else ""
+            sales.lines.append(replace(sale, user=hashed))
+    return sales
+
+
+def iterate_sales(path: Path) -> Iterator[Sale | str]:
+    """Yield the lines of a file of orders, with buyers as the till knows them, or why one was left out.
+
+    Raises:
+        FeedError: it cannot be read, or no column names a product.
+    """
     named: dict[str, str] = {}
     for row in _rows(path):
         if not named:
             named = _named(path, row)
-        _take(row, named, key, sales)
-    return sales
+        yield _sale(row, named)
 
 
 def _named(path: Path, row: Mapping[str, Any]) -> dict[str, str]:
@@ -92,7 +111,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         raise FeedError(f"{path} cannot be read as orders: {error}. Give a Parquet or CSV file.") from error
 
 
-def _take(row: Mapping[str, Any], named: Mapping[str, str], key: bytes, sales: Sales) -> None:
+def _sale(row: Mapping[str, Any], named: Mapping[str, str]) -> Sale | str:
     def cell(part: str) -> str:
         value = row.get(named.get(part, ""))
         return "" if value is None or value != value else str(value).strip()
@@ -103,23 +122,20 @@ def _take(row: Mapping[str, Any], named: Mapping[str, str], key: bytes, sales: S
     except ValueError:
         quantity = 0
     if cell("order")[:1].upper() == "C":
-        sales.skipped["cancelled"] += 1
-    elif quantity <= 0:
-        sales.skipped["returned, or without a quantity"] += 1
-    elif not product or _NO_PRODUCT.match(product):
-        sales.skipped["no product: a fee, postage or a test"] += 1
-    elif _TRIED.search(description):
-        sales.skipped["a note in place of a description"] += 1
-    else:
-        user = cell("user")
-        hashed = hashlib.blake2b(user.encode(), key=key, digest_size=12).hexdigest() if user else ""
-        sales.lines.append(Sale(cell("order"), product, description, quantity, _seconds(row.get(named.get("time", ""))), hashed))
+        return "cancelled"
+    if quantity <= 0:
+        return "returned, or without a quantity"
+    if not product or _NO_PRODUCT.match(product):
+        return "no product: a fee, postage or a test"
+    if _TRIED.search(description):
+        return "a note in place of a description"
+    user = cell("user").removesuffix(".0")
+    time_s = read_time_ms(row.get(named.get("time", ""))) / 1000
+    return Sale(cell("order"), product, description, quantity, time_s, user, _price(cell("price")), cell("currency").upper())
 
 
-def _seconds(given: Any) -> float:
-    if isinstance(given, datetime):
-        return given.timestamp()
+def _price(given: str) -> float:
     try:
-        return datetime.fromisoformat(str(given)).timestamp()
+        return float(given) if given else -1.0
     except ValueError:
-        return 0.0
+        return -1.0

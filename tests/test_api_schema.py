@@ -27,6 +27,7 @@ OPERATIONS = [
     "GET /v1/similar/{product_id}",
     "GET /v1/suggest",
     "POST /v1/compare",
+    "POST /v1/events",
     "POST /v1/explain",
     "POST /v1/guide",
     "POST /v1/search",
@@ -34,9 +35,9 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def operations():
+def operations(tmp_path_factory):
     store = FakeStore()
-    app = create_app(Settings(), store.open, store.pointer)
+    app = create_app(Settings(store=tmp_path_factory.mktemp("store")), store.open, store.pointer)
     with TestClient(app):
         schema = schemathesis.openapi.from_asgi("/openapi.json", app)
         yield {operation.label: operation for operation in (result.ok() for result in schema.get_all_operations())}

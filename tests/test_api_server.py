@@ -1,16 +1,8 @@
 """Against real server processes: ``fake_engine.py`` is run as a program that calls ``api.server.serve``."""
 
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
-import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,92 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.server import _environment
 from engine.settings import Settings, load_settings
-
-HERE = Path(__file__).parent
-READY = re.compile(r"daogou is serving (http://\S+) \((.*)\)")
-
-
-class Server:
-    """A running server: its address, what it said when it was ready, and its output so far."""
-
-    def __init__(self, process, folder):
-        self.process = process
-        self.folder = folder
-        self.lines = []
-        self._ready = threading.Event()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        assert self._ready.wait(60), self.lines
-        assert process.poll() is None or self.lines, "it ended without a word"
-
-    def _read(self):
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip())
-            if READY.search(line):
-                self._ready.set()
-        self._ready.set()
-
-    @property
-    def url(self):
-        return next(m for line in self.lines if (m := READY.search(line)))[1]
-
-    @property
-    def said(self):
-        return next(m for line in self.lines if (m := READY.search(line)))[2]
-
-    @property
-    def address(self):
-        return "127.0.0.1", int(self.url.rpartition(":")[2])
-
-    def publish(self, snapshot):
-        draft = self.folder / "draft"
-        draft.write_text(snapshot)
-        draft.replace(self.folder / "pointer")
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-        self._reader.join(10)
-
-
-def _start(folder, **settings):
-    env = {name: value for name, value in os.environ.items() if not name.startswith("DAOGOU_")}
-    env |= {f"DAOGOU_{name.upper()}": str(value) for name, value in settings.items()}
-    env |= {
-        "DAOGOU_CONFIG": str(folder / "none.toml"),
-        "FAKE_POINTER": str(folder / "pointer"),
-        "FAKE_ENDED": str(folder / "ended"),
-        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
-    }
-    command = [sys.executable, str(HERE / "fake_engine.py")]
-    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
-
-
-@contextmanager
-def _server(folder, snapshot="s1", **settings):
-    if snapshot:
-        (folder / "pointer").write_text(snapshot)
-    process = _start(folder, **{"port": 0, "reload_interval_s": 0.02, **settings})
-    try:
-        yield Server(process, folder)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its workers too: they hold the other end of its stderr
-        process.wait()
-        process.stderr.close()
+from server_process import running, start, until
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with _server(tmp_path_factory.mktemp("server"), max_body_bytes=2048) as server:
+    with running(tmp_path_factory.mktemp("server"), max_body_bytes=2048) as server:
         yield server
-
-
-def _until(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 def test_it_prints_where_it_serves_what(server):
@@ -144,8 +57,8 @@ def test_errors_are_problems_over_a_real_connection(server, method, path, extra,
 def test_the_log_has_requests_and_failures_but_not_what_was_typed(server):
     httpx.get(server.url + "/v1/search", params={"q": "zyxxyz", "filter_by": "zyxxyz?"})
     instance = httpx.get(server.url + "/v1/search?q=explode").json()["instance"].rpartition(":")[2]
-    _until(lambda: any(instance in line for line in server.lines))
-    _until(lambda: any("route=/v1/search status=400" in line for line in server.lines))
+    until(lambda: any(instance in line for line in server.lines))
+    until(lambda: any("route=/v1/search status=400" in line for line in server.lines))
     assert not [line for line in server.lines if "zyxxyz" in line or "cannot search explode" in line]
 
 
@@ -210,11 +123,11 @@ def test_explanations_stream_and_stop_when_the_client_leaves(server):
                 break
         assert names == ["hits", "claim", "claim", "claim"]
         assert not mark.exists()
-    _until(mark.exists)
+    until(mark.exists)
 
 
 def test_a_port_in_use_is_one_sentence(server, tmp_path):
-    process = _start(tmp_path, port=server.address[1])
+    process = start(tmp_path, port=server.address[1])
     _, words = process.communicate(timeout=60)
     assert process.returncode == 2
     assert words.strip().count("\n") == 0
@@ -222,27 +135,27 @@ def test_a_port_in_use_is_one_sentence(server, tmp_path):
 
 
 def test_a_host_that_is_none_is_one_sentence(tmp_path):
-    process = _start(tmp_path, host="192.0.2.200", port=0)
+    process = start(tmp_path, host="192.0.2.200", port=0)
     _, words = process.communicate(timeout=60)
     assert process.returncode == 2
     assert words.startswith("host, port: 192.0.2.200:0 cannot be listened on")
 
 
 def test_it_starts_empty_picks_up_snapshots_and_ends_on_a_signal(tmp_path):
-    with _server(tmp_path, snapshot="") as server:
+    with running(tmp_path, snapshot="") as server:
         assert server.said.startswith("store ")
         assert "No snapshot is served yet" in server.said
         assert httpx.get(server.url + "/v1/search").status_code == 503
         for snapshot in ("s1", "s2"):
             server.publish(snapshot)
-            _until(lambda s=snapshot: httpx.get(server.url + "/readyz").json().get("snapshot") == s)
+            until(lambda s=snapshot: httpx.get(server.url + "/readyz").json().get("snapshot") == s)
         server.stop()
         assert server.process.returncode in (0, -signal.SIGTERM)
         assert not [line for line in server.lines if "Traceback" in line]
 
 
 def test_several_workers_share_port_metrics_and_snapshots(tmp_path):
-    with _server(tmp_path, workers=2) as server:
+    with running(tmp_path, workers=2) as server:
         total = 40
         for _ in range(total):  # a connection each, so that both workers get some
             assert httpx.get(server.url + "/v1/search?q=nothing").status_code == 200
@@ -252,7 +165,7 @@ def test_several_workers_share_port_metrics_and_snapshots(tmp_path):
         assert info == ["s1"]
         server.publish("s2")
         # Twenty in a row: with two workers, one that stayed behind would answer some of them.
-        _until(lambda: {httpx.get(server.url + "/v1/search").json()["snapshot"] for _ in range(20)} == {"s2"})
+        until(lambda: {httpx.get(server.url + "/v1/search").json()["snapshot"] for _ in range(20)} == {"s2"})
         server.stop()
         assert server.process.returncode == 0
         with pytest.raises(httpx.ConnectError):
@@ -268,14 +181,14 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         except httpx.TransportError:
             return False
 
-    with _server(tmp_path, workers=2) as server:
+    with running(tmp_path, workers=2) as server:
         server.process.kill()
         server.process.wait()
-        _until(refused)
+        until(refused)
 
 
 def test_forwarded_addresses_are_not_believed(tmp_path):
-    with _server(tmp_path, rate_limit="1/hour") as server:
+    with running(tmp_path, rate_limit="1/hour") as server:
         replies = [
             httpx.get(server.url + "/v1/suggest", headers={"x-forwarded-for": f"198.51.100.{n}"}) for n in range(2)
         ]

@@ -1,0 +1,58 @@
+"""Who may speak for a user of the shop.
+
+A ``client_id`` is a random text that only its browser knows, so whoever sends it is it. A ``user_id`` can be guessed; it counts
+only with a ``user_token``, its HMAC-SHA256 under ``identity_secret``, which the shop's own server makes; or, where no secret is
+set, on a local address, where nobody but that server calls. Knows nothing of what is done for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+
+from starlette.exceptions import HTTPException
+
+from engine.settings import Settings
+
+__all__ = ["Identity", "user_token"]
+
+
+def user_token(secret: str, user_id: str) -> str:
+    """Return what proves a user id: HMAC-SHA256 (RFC 2104) in hex."""
+    return hmac.new(secret.encode(), user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+class Identity:
+    """Checks user ids by a shop's settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secret = settings.identity_secret
+        self._local = _is_local(settings.host)
+
+    def check(self, user_id: str, token: str) -> None:
+        """Let a user id pass, or not.
+
+        Raises:
+            HTTPException: 403, it was not proved.
+        """
+        if reason := self.refusal(user_id, token):
+            raise HTTPException(403, reason)
+
+    def refusal(self, user_id: str, token: str) -> str:
+        """Return why a user id does not count, empty where it does or none is given."""
+        if not user_id or (not self._secret and self._local):
+            return ""
+        if not self._secret:
+            return "A `user_id` counts only once `identity_secret` is set, since this service is not on a local address."
+        given = token.encode("utf-8", "surrogatepass")
+        if hmac.compare_digest(user_token(self._secret, user_id).encode(), given):
+            return ""
+        return "The `user_token` does not prove this `user_id`. Send its HMAC-SHA256 under `identity_secret`, in hex."
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"

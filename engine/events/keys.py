@@ -1,0 +1,69 @@
+"""Ids of people as keyed hashes: nobody without the key can tell whose they are, and the same id is the same hash.
+
+The key is drawn once and kept beside the log, readable by its owner alone, or given by ``DAOGOU_PRIVACY_KEY``. Whoever destroys
+it makes every hash of the log nobody's for good. HMAC (RFC 2104) by keyed BLAKE2b (RFC 7693), 128 bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from engine.errors import SettingsError
+from engine.lasting import sync
+
+__all__ = ["Keyring"]
+
+_BYTES = 16
+_LEAST_KEY = 32
+
+
+class Keyring:
+    """Hashes ids of one store. Ids of different realms (``user``, ``client``, …) never meet."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = hashlib.blake2b(key, digest_size=64).digest()
+
+    @classmethod
+    def open(cls, folder: Path, given: str = "") -> Keyring:
+        """Return the keys of a folder, drawn and made to last where there are none; ``given`` takes their place.
+
+        Raises:
+            SettingsError: the key of the folder is damaged.
+        """
+        if given:
+            return cls(given.encode())
+        path = folder / "key"
+        if not path.exists():
+            _draw(path)
+        key = path.read_bytes()
+        if len(key) < _LEAST_KEY:
+            raise SettingsError(f"{path} is damaged: {len(key)} bytes, at least {_LEAST_KEY} expected. Restore it from a backup.")
+        return cls(key)
+
+    def hashed(self, realm: str, value: str) -> bytes:
+        """Return the 16 bytes that stand for an id of a realm; none for an empty id."""
+        if not value:
+            return b""
+        given = value.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(given, digest_size=_BYTES, key=self._key, person=realm.encode()).digest()
+
+
+def _draw(path: Path) -> None:
+    """Write a new key, whole or not at all, unless another process was faster."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"key.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(secrets.token_bytes(_LEAST_KEY))
+        stream.flush()
+        os.fsync(stream.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    sync(path.parent)

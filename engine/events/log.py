@@ -1,0 +1,288 @@
+"""The event log: what shoppers did, kept in files by month or day, personal data masked before anything is written.
+
+In: :class:`~engine.events.event.Event` values. Out: :class:`~engine.events.event.StoredEvent` values, by time. There is no other
+way in than :meth:`EventLog.add`, and it hashes ids, masks words and leaves out who did it where nobody consented. An event that
+was acknowledged is on the disk; one that comes twice is kept once. Thread-safe; several processes may share a folder.
+
+    STORE/events/
+      key                what ids are hashed with
+      2026-11.sqlite     what happened in that month (with -wal and -shm while it is open)
+      people.sqlite      consent and stated preferences
+      forgotten.jsonl    who asked to be forgotten
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.events.event import KINDS, Event, StoredEvent, invalid
+from engine.events.keys import Keyring
+from engine.events.people import PURPOSES, People, Purpose
+from engine.events.rows import CODES, stored, written
+from engine.events.volume import Volume
+from engine.settings import Settings
+
+__all__ = ["Added", "EventLog", "Pruned"]
+
+_FOLDER = "events"
+_OPEN = 16
+"""Files held open; the longest unused one is closed for the next."""
+_NAME = re.compile(r"\d{4}-\d{2}(?:-\d{2})?\.sqlite")
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of events: kept, known already, or refused (place in the batch, reason). ``masked`` counts stretches of text."""
+
+    added: int
+    duplicates: int
+    refused: tuple[tuple[int, str], ...] = ()
+    masked: int = 0
+    nobody: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What the passing of time removed: events, and the words of searches whose events stay."""
+
+    events: int
+    queries: int
+
+
+class EventLog:
+    """The events of one store.
+
+    ``consent`` is ``asked``, where people are nobody until they said yes, or ``assumed``, where they are known until they said
+    no. ``rotation`` is ``month`` or ``day``. What is older than ``keep_days`` is not taken in, and goes with :meth:`prune`.
+    """
+
+    def __init__(
+        self, folder: Path, *, consent: str = "asked", rotation: str = "month", key: str = "", keep_days: int = 36_500
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.keys = Keyring.open(folder, key)
+        self.people = People(folder)
+        self._assumed = consent == "assumed"
+        self._keep_ms = keep_days * _DAY_MS
+        self._period = "%Y-%m" if rotation == "month" else "%Y-%m-%d"
+        self._lock = threading.RLock()
+        self._volumes: OrderedDict[str, Volume] = OrderedDict()
+        self.replay()
+
+    @classmethod
+    def open(cls, settings: Settings) -> EventLog:
+        """Return the log of a store.
+
+        Raises:
+            EventLogError: a file of it is damaged, or of another format.
+            SettingsError: the key cannot be used.
+        """
+        return cls(
+            settings.store / _FOLDER,
+            consent=settings.consent,
+            rotation=settings.event_rotation,
+            key=settings.privacy_key,
+            keep_days=settings.event_days,
+        )
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:
+        """Return whether a store has a log."""
+        return (settings.store / _FOLDER).is_dir()
+
+    def close(self) -> None:
+        """Close every file."""
+        with self._lock:
+            for volume in self._volumes.values():
+                volume.close()
+            self._volumes.clear()
+        self.people.close()
+
+    def person(self, user_id: str = "", client_id: str = "") -> str:
+        """Return the keyed hash of a person: of the user where one is named, else of the device."""
+        return self.keys.hashed("user", user_id).hex() if user_id else self.keys.hashed("client", client_id).hex()
+
+    def allows(self, person: str, purpose: Purpose) -> bool:
+        """Return whether a person's events may be used for a purpose."""
+        known = self.people.person(person) if person else None
+        return bool(person) and (known.consent.get(purpose, self._assumed) if known else self._assumed)
+
+    def add(self, events: Sequence[Event], known_product: Callable[[str], bool] = lambda product: False) -> Added:
+        """Keep events and return when they are on the disk.
+
+        ``known_product`` says which product ids are the catalogue's: any other is masked like words, as anyone may send anything.
+        """
+        by_period: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        refused: list[tuple[int, str]] = []
+        masked = nobody = 0
+        kept: dict[str, bool] = {}
+        gone = {erasure.person: erasure.at_ms for erasure in self.people.forgotten()}
+        now = int(1000 * time.time())
+        for place, event in enumerate(events):
+            if reason := invalid(event) or self._untimely(event, now, gone):
+                refused.append((place, reason))
+                continue
+            known = self._known(event, kept)
+            row, n = written(event, self.keys, known, known_product)
+            masked += n
+            nobody += not known and bool(event.user_id or event.client_id)
+            by_period[self._name(event.time_ms)].append(row)
+        with self._lock:
+            added = sum(self._volume(name).add(rows) for name, rows in sorted(by_period.items()))
+        return Added(added, len(events) - len(refused) - added, tuple(refused), masked, nobody)
+
+    def read(
+        self, since_ms: int = 0, until_ms: int = 2**62, kinds: Collection[str] = KINDS, purpose: Purpose | None = None
+    ) -> Iterator[StoredEvent]:
+        """Yield events of these kinds by time, from ``since_ms`` until before ``until_ms``. With a ``purpose``, only those of
+        people who allow it and of nobody in particular."""
+        allowed: dict[str, bool] = {}
+        codes = ",".join(str(CODES[k]) for k in KINDS if k in kinds)
+        for name in self._names():
+            last = (-1, -1)
+            while rows := self._page(name, since_ms, until_ms, codes, last):
+                last = (rows[-1][1], rows[-1][-1])
+                for row in rows:
+                    event = stored(row)
+                    if purpose and event.person and not self._allowed(event, purpose, allowed):
+                        continue
+                    yield event
+
+    def history(self, person: str, most: int = 200) -> list[StoredEvent]:
+        """Return the last events of a person, the latest first."""
+        key, found = bytes.fromhex(person), []
+        if not key:
+            return []
+        for name in reversed(self._names()):
+            with self._lock:
+                volume = self._volume(name)
+                rows = [r for field in ("user", "client") for r in volume.rows(f"{field} = ?", (key,), "time_ms DESC", most)]
+            found += [stored(row) for row in rows]
+            if len(found) >= most:
+                break
+        return sorted(found, key=lambda e: -e.time_ms)[:most]
+
+    def searched(self, query_id: str) -> bool:
+        """Return whether a search of this id, as it was sent, is in the log."""
+        key = self.keys.hashed("query", query_id)
+        with self._lock:
+            return any(
+                self._volume(name).ask("SELECT 1 FROM events WHERE query_id = ? AND kind = ? LIMIT 1", (key, CODES["search"]))
+                for name in reversed(self._names())
+            )
+
+    def count(self) -> dict[str, int]:
+        """Return how many events of each kind there are."""
+        total: dict[str, int] = dict.fromkeys(KINDS, 0)
+        for name in self._names():
+            with self._lock:
+                for code, n in self._volume(name).ask("SELECT kind, count(*) FROM events GROUP BY kind"):
+                    total[KINDS[code]] += n
+        return total
+
+    def _untimely(self, event: Event, now_ms: int, gone: Mapping[str, int]) -> str:
+        """Return why it is too late or too early for an event: such would outlive an erasure, or come back after one."""
+        if event.time_ms > now_ms + _DAY_MS:
+            return "a time in the future"
+        if event.time_ms < now_ms - self._keep_ms:
+            return f"older than event_days ({self._keep_ms // _DAY_MS})"
+        if gone:
+            whose = (self.person(event.user_id), self.person("", event.client_id))
+            if any(event.time_ms <= gone.get(person, 0) for person in whose if person):
+                return "before an erasure that its person asked for"
+        return ""
+
+    def prune(self, query_days: int, now_ms: int | None = None) -> Pruned:
+        """Remove what is older than ``keep_days``, and the words of searches older than ``query_days``."""
+        now = int(1000 * time.time()) if now_ms is None else now_ms
+        events = queries = 0
+        for name in self._names():
+            with self._lock:
+                volume = self._volume(name)
+                events += volume.change("DELETE FROM events WHERE time_ms < ?", (now - self._keep_ms,))
+                queries += volume.change(
+                    "UPDATE events SET query = NULL WHERE query IS NOT NULL AND time_ms < ?", (now - query_days * _DAY_MS,)
+                )
+                volume.scrub()
+                if not volume.ask("SELECT 1 FROM events LIMIT 1") and self._over(name, now):
+                    self._remove(name)
+        return Pruned(events, queries)
+
+    def erase(self, person: str, at_ms: int | None = None) -> tuple[int, bool]:
+        """Forget a person: return how many events went, and whether consent or preferences did. Lasts, and is done again whenever a
+        backup is put back, before the log can be read."""
+        at = int(1000 * time.time()) if at_ms is None else at_ms
+        kept = self.people.forget(person, at)
+        return self.replay(), kept
+
+    def replay(self) -> int:
+        """Remove from each file what erasures that it has not seen ask for, and return how many events that were."""
+        gone = self.people.forgotten()
+        self.people.replay()
+        removed = 0
+        for name in self._names() if gone else ():
+            with self._lock:
+                volume = self._volume(name)
+                done = volume.ask("SELECT value FROM applied WHERE name = 'forgotten'")
+                seen = done[0][0] if done else 0
+                for erasure in gone[seen:]:
+                    key = bytes.fromhex(erasure.person)
+                    for field in ("user", "client"):
+                        asked = f"DELETE FROM events WHERE {field} = ? AND time_ms <= ?"
+                        removed += volume.change(asked, (key, erasure.at_ms + _DAY_MS))
+                if seen < len(gone):
+                    volume.change("INSERT OR REPLACE INTO applied VALUES ('forgotten', ?)", (len(gone),))
+                    volume.scrub()
+        return removed
+
+    def _known(self, event: Event, kept: dict[str, bool]) -> bool:
+        """Return whether it may be kept whose event it is: somebody who allows at least one purpose."""
+        person = self.person(event.user_id, event.client_id)
+        if person and person not in kept:
+            kept[person] = any(self.allows(person, purpose) for purpose in PURPOSES)
+        return bool(person) and kept[person]
+
+    def _allowed(self, event: StoredEvent, purpose: Purpose, allowed: dict[str, bool]) -> bool:
+        if event.person not in allowed:
+            allowed[event.person] = self.allows(event.person, purpose)
+        return allowed[event.person]
+
+    def _name(self, time_ms: int) -> str:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime(self._period)
+
+    def _names(self) -> list[str]:
+        """Return the periods there are files of, the earliest first."""
+        return sorted(path.stem for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
+
+    def _over(self, name: str, now_ms: int) -> bool:
+        """Return whether a period has ended."""
+        return name < datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d"[: 5 if len(name) == 7 else 8])
+
+    def _volume(self, name: str) -> Volume:
+        volume = self._volumes.get(name)
+        if volume is None:
+            volume = self._volumes[name] = Volume(self.folder / f"{name}.sqlite")
+            if len(self._volumes) > _OPEN:
+                self._volumes.popitem(last=False)[1].close()
+        self._volumes.move_to_end(name)
+        return volume
+
+    def _remove(self, name: str) -> None:
+        self._volumes.pop(name).close()
+        for ending in ("", "-wal", "-shm"):
+            (self.folder / f"{name}.sqlite{ending}").unlink(missing_ok=True)
+
+    def _page(self, name: str, since: int, until: int, codes: str, last: tuple[int, int]) -> list[tuple[Any, ...]]:
+        """Return the next rows of a file, so that nothing stays locked while a reader is slow."""
+        with self._lock:
+            return self._volume(name).page(since, until, codes, last)

@@ -1,0 +1,163 @@
+"""What people allowed, what they said they like, and who asked to be forgotten.
+
+``people.sqlite`` holds consent by purpose and stated preferences, ``forgotten.jsonl`` one line for each erasure: who, as a keyed
+hash, and when. The list of erasures is a file of its own, to be kept apart from backups of the rest: a backup that is put back
+is cleaned by it when it is opened. Knows nothing of events.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import orjson
+
+from engine.errors import EventLogError
+from engine.lasting import sync
+
+__all__ = ["PURPOSES", "Forgotten", "People", "Person", "Purpose"]
+
+Purpose = Literal["personalisation", "improvement"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+"""``personalisation`` is this person's own results, ``improvement`` is measuring, training and what is bought together."""
+_BUSY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is kept of a person beside events: ``consent`` by purpose (a purpose that is missing was not asked), and ``stated``
+    preferences as they were given."""
+
+    consent: Mapping[str, bool] = field(default_factory=dict)
+    stated: Mapping[str, Any] = field(default_factory=dict)
+    updated_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An erasure: everything of ``person`` up to ``at_ms`` goes."""
+
+    person: str
+    at_ms: int
+
+
+class People:
+    """The people of one store. Thread-safe; several processes may share the files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "people.sqlite"
+        self._forgotten = folder / "forgotten.jsonl"
+        self._read: list[Forgotten] = []
+        self._read_at = (0, 0)
+        self._lock = threading.Lock()
+        try:
+            self._db = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            for setting in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+                self._db.execute(f"PRAGMA {setting}")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS people (person TEXT PRIMARY KEY, consent TEXT NOT NULL, stated TEXT NOT NULL, "
+                "updated_ms INTEGER NOT NULL) WITHOUT ROWID"
+            )
+            self._path.chmod(0o600)
+            sync(folder)
+        except sqlite3.Error as error:
+            raise EventLogError(f"{self._path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def person(self, person: str) -> Person | None:
+        """Return what is kept of a person, ``None`` where that is nothing."""
+        with self._lock:
+            row = self._db.execute("SELECT consent, stated, updated_ms FROM people WHERE person = ?", (person,)).fetchone()
+        return Person(orjson.loads(row[0]), orjson.loads(row[1]), row[2]) if row else None
+
+    def put(self, person: str, consent: Mapping[str, bool] | None = None, stated: Mapping[str, Any] | None = None) -> Person:
+        """Change what is kept of a person; what is ``None`` stays."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                row = self._db.execute("SELECT consent, stated FROM people WHERE person = ?", (person,)).fetchone()
+                before = Person(orjson.loads(row[0]), orjson.loads(row[1])) if row else Person()
+                stated = before.stated if stated is None else stated
+                after = Person({**before.consent, **(consent or {})}, stated, int(1000 * time.time()))
+                self._db.execute(
+                    "INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?)",
+                    (person, orjson.dumps(after.consent).decode(), orjson.dumps(dict(after.stated)).decode(), after.updated_ms),
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+        return after
+
+    def forget(self, person: str, at_ms: int) -> bool:
+        """Write down that a person is to be forgotten, make that last, then forget what is kept here; return whether there was
+        anything."""
+        line = orjson.dumps({"person": person, "at_ms": at_ms}) + b"\n"
+        with self._lock:
+            handle = os.open(self._forgotten, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                if self._torn():
+                    os.write(handle, b"\n")
+                os.write(handle, line)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            sync(self._forgotten.parent)
+        return self._remove(person)
+
+    def forgotten(self) -> list[Forgotten]:
+        """Return every erasure, in the order they were asked for; a line that a crash cut off was never acknowledged."""
+        try:
+            state = os.stat(self._forgotten)
+        except FileNotFoundError:
+            return []
+        if (state.st_ino, state.st_size) != self._read_at:
+            self._read = list(_lines(self._forgotten))
+            self._read_at = (state.st_ino, state.st_size)
+        return self._read
+
+    def replay(self) -> None:
+        """Forget again whoever was put back by a backup: what was written before the erasure goes."""
+        for gone in self.forgotten():
+            with self._lock:
+                self._db.execute("DELETE FROM people WHERE person = ? AND updated_ms <= ?", (gone.person, gone.at_ms))
+
+    def count(self) -> int:
+        """Return how many people something is kept of."""
+        with self._lock:
+            (n,) = self._db.execute("SELECT count(*) FROM people").fetchone()
+        return int(n)
+
+    def _remove(self, person: str) -> bool:
+        with self._lock:
+            gone = self._db.execute("DELETE FROM people WHERE person = ?", (person,)).rowcount
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return gone > 0
+
+    def _torn(self) -> bool:
+        """Return whether the list of erasures ends in the middle of a line."""
+        try:
+            with self._forgotten.open("rb") as stream:
+                stream.seek(-1, os.SEEK_END)
+                return stream.read(1) != b"\n"
+        except OSError:
+            return False
+
+
+def _lines(path: Path) -> Iterator[Forgotten]:
+    for line in path.read_bytes().splitlines():
+        with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            record = orjson.loads(line)
+            yield Forgotten(str(record["person"]), int(record["at_ms"]))

@@ -1,0 +1,87 @@
+"""From events to rows and back: the one place where ids become hashes, words are masked, and people become nobody.
+
+In: an event as it was sent. Out: a row of :data:`~engine.events.volume.COLUMNS`. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from engine.events.event import KINDS, Event, StoredEvent
+from engine.events.keys import Keyring
+from engine.privacy import mask
+from engine.schema import Money
+
+__all__ = ["CODES", "stored", "written"]
+
+CODES = {kind: code for code, kind in enumerate(KINDS)}
+"""What stands for each kind in a file."""
+
+
+def written(event: Event, keys: Keyring, known: bool, known_product: Callable[[str], bool]) -> tuple[tuple[Any, ...], int]:
+    """Return the row of an event and how many stretches of it were masked.
+
+    ``known`` is whether it may be kept whose it is; ``known_product`` says which product ids are the catalogue's, and any other is
+    masked like words, as anyone may send anything.
+    """
+    hashed, masked, query = keys.hashed, 0, ""
+    if event.query:
+        shown = mask(" ".join(event.query.split()))
+        query, masked = shown.text, sum(shown.kinds.values())
+    products = [product if known_product(product) else mask(product).text for product in event.products]
+    masked += sum(given != product for given, product in zip(products, event.products, strict=True))
+    value, variants = event.value, event.variants
+    row = (
+        hashed("event", event.event_id or _content(event)),
+        event.time_ms,
+        CODES[event.kind],
+        (hashed("user", event.user_id) or None) if known else None,
+        (hashed("client", event.client_id) or None) if known else None,
+        (hashed("session", event.session_id) or None) if known else None,
+        hashed("query", event.query_id) or None,
+        query or None,
+        orjson.dumps(products).decode() if products else None,
+        event.position or None,
+        event.quantity or None,
+        value.amount if value else None,
+        value.currency if value else None,
+        event.rating or None,
+        hashed("order", event.order_id) or None,
+        orjson.dumps(variants).decode() if variants else None,
+        int(event.guessed) or None,
+    )
+    return row, masked
+
+
+def stored(row: Sequence[Any]) -> StoredEvent:
+    """Return what a row keeps of an event."""
+    _, when, kind, user, client, session, query_id, query, products, *numbers = row[:17]
+    position, quantity, amount, currency, rating, order, variants, guessed = numbers
+    return StoredEvent(
+        KINDS[kind],
+        when,
+        user.hex() if user else "",
+        client.hex() if client else "",
+        session.hex() if session else "",
+        query_id.hex() if query_id else "",
+        query or "",
+        tuple(orjson.loads(products)) if products else (),
+        position or 0,
+        quantity or 0,
+        Money(amount, currency) if amount is not None else None,
+        rating or 0,
+        order.hex() if order else "",
+        orjson.loads(variants) if variants else None,
+        bool(guessed),
+    )
+
+
+def _content(event: Event) -> str:
+    """Return what tells an event without an id from every other."""
+    value = [event.value.amount, event.value.currency] if event.value else None
+    ids = [event.user_id, event.client_id, event.session_id, event.query_id, event.order_id]
+    said = [event.kind, event.time_ms, event.query, event.products, event.position, event.quantity, value, event.rating]
+    return orjson.dumps([said, ids]).decode()

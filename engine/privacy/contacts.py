@@ -1,0 +1,172 @@
+"""How a person or a machine of his is reached: e-mail addresses, phone numbers, IP addresses.
+
+In: text with full-width forms made plain. Out: stretches. What could be a phone number is parsed by Google's rules of numbering
+plans (``phonenumbers``); digits without any sign of one (a plus, groups, a prefix of mobiles, a word such as ``call``) are not.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+import phonenumbers
+
+from engine.privacy.numbered import is_gtin
+from engine.privacy.spans import Personal
+
+__all__ = ["find_emails", "find_ips", "find_phones"]
+
+_LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
+_EMAIL = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._%+'&=/-]*[A-Za-z0-9_+-])?\s?@\s?"
+    rf"(?:(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[a-z0-9-]+|中国|公司|网络|集团|商城|在线|рф)|\[?(?:\d{{1,3}}\.){{3}}\d{{1,3}}\]?"
+    r"|(?:gmail|googlemail|qq|vip\.qq|163|126|yeah|foxmail|sina|sohu|aliyun|hotmail|outlook|live|yahoo|icloud|me|gmx|proton|protonmail)\b)"
+)
+_UNICODE_EMAIL = re.compile(rf"(?<!\S)[\w.+-]+@(?:{_LABEL}\.)+[^\W\d_]{{2,24}}")
+_AT = r"\s*(?:[(\[{<]\s*at\s*[)\]}>]|\bat\b|[(\[{<]\s*@\s*[)\]}>]|#(?=[a-z0-9-]+\s*\.))\s*"
+_DOT = r"\s*(?:[(\[{<]\s*(?:dot|\.)\s*[)\]}>]|\bdot\b|(?<=\w)\.(?=\w)|点)\s*"
+_SPELT = re.compile(
+    rf"[a-z0-9][a-z0-9._+-]*(?:{_DOT}[a-z0-9_+-]+)*(?:{_AT}|\s*艾特\s*)[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}"
+    r"(?:com|net|org|edu|cn|co|uk|de|fr|io|me|info|jp|hk|tw|in|eu|example|test|shop|dev)\b",
+    re.IGNORECASE,
+)
+
+_V4 = re.compile(
+    r"(?<![\w.])(?<!\d-)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d|-\d|[A-Za-z])"
+    r"|(?<=[\u4e00-\u9fff])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)"
+)
+_V6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?:%\w+)?(?![\w:])")
+_V6_HAN = re.compile(r"(?<=[\u4e00-\u9fff])(?:[0-9A-Fa-f]{1,4}:){2,7}:?[0-9A-Fa-f]{1,4}")
+_VERSION = re.compile(
+    r"(?:version|firmware|driver|software|kernel|release|build|bios|update|sdk|app|ver|v|版本号?|固件|驱动|系统|软件|升级[到至]?|内核)"
+    r"\W{0,3}(?:is\s+|to\s+|from\s+|为|是)?$",
+    re.IGNORECASE,
+)
+
+_DATE = re.compile(
+    r"(?<!\d)(?:19|20)\d{2}([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])(?!\d)"
+    r"|(?<!\d)(?:0?[1-9]|[12]\d|3[01])([-/.])(?:0?[1-9]|1[0-2])\2(?:19|20)\d{2}(?!\d)"
+)
+_RUN = re.compile(
+    r"(?<![A-Za-z\d])(?<![A-Za-z\d][.,-])(?:\+\s?|\(\+|00(?=[1-9]))?\(?\d(?:\d|[ ./()-]{1,3}(?=\d|\(\d))*\d(?![A-Za-z\d]|[.,]\d)"
+)
+_PIECE = re.compile(r"\d+")
+_EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x|转|分机号?)\s*\d{1,5}(?!\d)", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?:phone|telephone|tel|mobile|cell|call|ring|text|sms|whatsapp|wechat|weixin|signal|fax|reach|contact|dial|landline|"
+    r"number is|mob|ph|hp"
+    r"|电话|手机|联系|号码|致电|拨打|微信|传真|座机|热线|来电|回电|打给|短信|加我|方式|呼叫|手机号|☎|📞)",
+    re.IGNORECASE,
+)
+_BEFORE, _AFTER = 28, 14
+_REGIONS = ("CN", "US", "GB", "DE", "FR", "IN", "HK", "TW", "JP", "AU", "SG", "KR", "IT", "ES", "NL", "CA")
+_TRUNK = {"GB": "0", "DE": "0", "FR": "0", "TW": "0", "JP": "0", "CN": "0", "IT": "0", "AU": "0", "NL": "0", "KR": "0", "IN": "0"}
+_MOBILE = re.compile(r"1[3-9]\d{9}|07[1-9]\d{8,9}|0[67]\d{8}|01[5-7]\d{8,9}|0[789]0\d{8}|09\d{8}")
+_HAN_DIGITS = {ord(han): digit for han, digit in zip("零〇一幺二两三四五六七八九", "0011223456789", strict=True)}
+_HAN_MOBILE = re.compile(r"[一幺][三四五六七八九](?:[ -]?[零〇一幺二两三四五六七八九]){9}")
+_FEWEST, _MOST = 7, 15
+
+
+def find_emails(text: str) -> Iterator[Personal]:
+    """Yield e-mail addresses, written with ``@`` or spelt out."""
+    for pattern in (_EMAIL, _UNICODE_EMAIL, _SPELT):
+        for match in pattern.finditer(text):
+            yield Personal("email", match.start(), match.end())
+
+
+def find_ips(text: str) -> Iterator[Personal]:
+    """Yield IPv4 and IPv6 addresses; four numbers behind ``version`` or the like are none."""
+    for pattern in (_V4, _V6, _V6_HAN):
+        for match in pattern.finditer(text):
+            if _is_ip(match[0]) and not _VERSION.search(text[max(0, match.start() - 20) : match.start()]):
+                yield Personal("ip", match.start(), match.end())
+
+
+def _is_ip(written: str) -> bool:
+    try:
+        address = ipaddress.ip_address(written.partition("%")[0])
+    except ValueError:
+        return False
+    return address.version == 4 or len(re.findall(r"[0-9a-fA-F]", written)) >= 3 or written == "::1"
+
+
+def find_phones(text: str) -> Iterator[Personal]:
+    """Yield phone numbers of any country with a plus or two zeros, and those of the commonest countries as they are dialled
+    there."""
+    dated = _DATE.sub(lambda m: "\0" * len(m[0]), text)
+    for run in _RUN.finditer(dated):
+        yield from _phones_of(text, run)
+    for match in _HAN_MOBILE.finditer(text):
+        yield Personal("phone", match.start(), match.end())
+
+
+def _phones_of(text: str, run: re.Match[str]) -> Iterator[Personal]:
+    """Yield the phone numbers of a run of digits in groups: the longest stretch of groups that is one, then what is left."""
+    pieces = [(run.start() + m.start(), run.start() + m.end()) for m in _PIECE.finditer(run[0])]
+    first = 0
+    while first < len(pieces):
+        for last in range(len(pieces), first, -1):
+            start, end = pieces[first][0], pieces[last - 1][1]
+            digits = sum(e - s for s, e in pieces[first:last])
+            if not _FEWEST <= digits <= _MOST:
+                continue
+            start = _opened(text, start, run.start() if first == 0 else start)
+            if _is_phone(text, start, end, last - first):
+                extension = _EXTENSION.match(text, end)
+                yield Personal("phone", start, extension.end() if extension else end)
+                first = last
+                break
+        else:
+            first += 1
+
+
+def _opened(text: str, start: int, least: int) -> int:
+    """Return where a number begins, with its plus and bracket."""
+    while start > least and text[start - 1] in "+( ":
+        start -= 1
+    return start + (len(text[start:]) - len(text[start:].lstrip(" ")))
+
+
+def _is_phone(text: str, start: int, end: int, groups: int) -> bool:
+    written = text[start:end]
+    digits = re.sub(r"\D", "", written)
+    if written.lstrip("(").startswith("+"):
+        return _valid("+" + digits, None)
+    if re.fullmatch(r"1[3-9]\d{9}", digits):
+        return True
+    named = _NAMED.search(text[max(0, start - _BEFORE) : start]) or _NAMED.search(text[end : end + _AFTER])
+    if (groups > 1 or named or not is_gtin(digits)) and _from_abroad(digits):
+        return True
+    if groups == 1:
+        if named and not is_gtin(digits):
+            return any(_valid(digits, region) for region in _REGIONS)
+        return bool(_MOBILE.fullmatch(digits)) and any(_valid(digits, r) for r in ("GB", "FR", "DE", "JP", "TW"))
+    if named:
+        return any(_valid(digits, region) for region in _REGIONS)
+    return len(digits) >= 9 and _grouped_as_one(written, digits)
+
+
+def _from_abroad(digits: str) -> bool:
+    """Return whether digits begin with the way out of a country, or with China's code without it."""
+    if digits.startswith("00"):
+        return _valid("+" + digits[2:], None)
+    return bool(re.fullmatch(r"86(?:1[3-9]\d{9}|0?10\d{8})", digits))
+
+
+def _grouped_as_one(written: str, digits: str) -> bool:
+    """Return whether groups without any word are put as a phone number's are."""
+    if re.fullmatch(r"\(?[2-9]\d{2}\)?[ .-]{1,2}[2-9]\d{2}[ .-]\d{4}|1[ .-]\(?[2-9]\d{2}\)?[ .-]{1,2}\d{3}[ .-]\d{4}", written):
+        return _valid(digits, "US")
+    if re.fullmatch(r"[48]00[ -]\d{3}[ -]?\d{4}", written):
+        return True
+    if digits.startswith("0"):
+        return any(_valid(digits, region) for region, trunk in _TRUNK.items() if trunk)
+    return bool(re.fullmatch(r"[6-9]\d{4}[ -]\d{5}", written)) and _valid(digits, "IN")
+
+
+def _valid(digits: str, region: str | None) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(digits, region))
+    except phonenumbers.NumberParseException:
+        return False

@@ -1,0 +1,100 @@
+"""Numbers that stand for a person's money, person or purchase: payment cards, Chinese resident ids, order numbers.
+
+In: text with full-width forms made plain. Out: stretches. A card has a check digit (Luhn, ISO/IEC 7812-1) and the beginning of
+an issuer; a resident id a region, a birthday and a check digit (GB 11643-1999, ISO 7064 MOD 11-2); an order number is
+named as one. GTINs have a check digit too (GS1 General Specifications, 7.9), which tells them from all of these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engine.privacy.spans import Personal
+
+__all__ = ["find_cards", "find_orders", "find_resident_ids", "is_gtin", "luhn", "resident_check"]
+
+_RUN = re.compile(r"(?<![A-Za-z\d])\d(?:[ -]?\d){12,22}(?![A-Za-z\d])")
+_ISSUER = re.compile(
+    r"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|35(?:2[89]|[3-8])|6(?:011|4[4-9]|5|2)|3(?:0[0-5]|[689])|81|9792|50|5[6-8]|6[0379]"
+)
+_CARD_NAMED = re.compile(
+    r"card|visa|master|amex|american express|unionpay|debit|credit|paid with|卡|银联|信用|借记|支付|付款", re.IGNORECASE
+)
+_NEAR = 24
+_RESIDENT = re.compile(r"(?<![A-Za-z\d])[1-8]\d(?:[ -]?\d){15}[ -]?[\dXx](?![A-Za-z\d])")
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECKS = "10X98765432"
+_NAMED = re.compile(
+    r"(?P<named>(?:purchase\s+|sales\s+|my\s+|web\s+)?(?:orders?|invoices?|receipts?|tracking|parcel|shipment|consignment|waybill|awb|"
+    r"booking|reservation|transaction|rma|return|case|ticket|reference|ref|po|p/o|confirmation)"
+    r"|(?:订单|定单|订购单|运单|快递|物流|发票|交易|流水|单据|退货单|退款单|取件|包裹|工单|售后单)|(?<![\u4e00-\u9fff])单)"
+    r"(?P<link>(?:[\s:：#.,_\"'=-]|\b(?:no|nos|nr|num|number|id|code|ref|reference|is|was|of|my)\b\.?|号码?|编号|单号|码|是|为|的|：)*)"
+    r"(?P<number>[A-Z]{0,6}[-_/]?\d[A-Z\d]*(?:[-_/ ]?[A-Z\d]*\d[A-Z\d]*)*)(?![A-Z\d])",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(r"#|\bno\b|\bnr\b|num|\bid\b|code|ref|号|编|码|:|=", re.IGNORECASE)
+_BY_ITSELF = re.compile(
+    r"order|invoice|receipt|tracking|waybill|awb|shipment|parcel|transaction|单|快递|物流|发票|交易|流水|包裹|取件", re.IGNORECASE
+)
+_COUNTED = re.compile(
+    r"\s*(?:x\b|×|pcs|pieces|units|boxes|packs?|items?|sets?|[个件只条套箱盒瓶包元块人份年月日天时]|%|\$|€|£|¥|years?|days?|hours?)",
+    re.IGNORECASE,
+)
+
+
+def luhn(digits: str) -> bool:
+    """Return whether the last digit checks the others (ISO/IEC 7812-1)."""
+    values = [int(d) for d in reversed(digits)]
+    return (sum(values[::2]) + sum(sum(divmod(2 * v, 10)) for v in values[1::2])) % 10 == 0
+
+
+def resident_check(first: str) -> str:
+    """Return the check character of the first 17 digits of a resident id (GB 11643-1999)."""
+    return _CHECKS[sum(int(d) * w for d, w in zip(first, _WEIGHTS, strict=True)) % 11]
+
+
+def is_gtin(digits: str) -> bool:
+    """Return whether 8, 12, 13 or 14 digits are checked as those of a GTIN are."""
+    if len(digits) not in (8, 12, 13, 14):
+        return False
+    total = sum(int(d) * (3 if place % 2 else 1) for place, d in enumerate(reversed(digits)))
+    return total % 10 == 0
+
+
+def find_resident_ids(text: str) -> Iterator[Personal]:
+    """Yield Chinese resident ids: 18 characters whose birthday and check character hold."""
+    for match in _RESIDENT.finditer(text):
+        digits = re.sub(r"[ -]", "", match[0]).upper()
+        month, day = int(digits[10:12]), int(digits[12:14])
+        born = digits[6:8] in ("18", "19", "20") and 1 <= month <= 12 and 1 <= day <= 31
+        if len(digits) == 18 and born and resident_check(digits[:17]) == digits[17]:
+            yield Personal("resident_id", match.start(), match.end())
+
+
+def find_cards(text: str) -> Iterator[Personal]:
+    """Yield payment cards: 15 to 19 digits that check and begin as an issuer's do; 13 and 14 only where a card is named."""
+    for match in _RUN.finditer(text):
+        digits = re.sub(r"[ -]", "", match[0])
+        if not 13 <= len(digits) <= 19 or not luhn(digits) or len(set(digits)) < 2:
+            continue
+        named = _CARD_NAMED.search(text[max(0, match.start() - _NEAR) : match.end() + _NEAR // 2])
+        sure = len(digits) >= 15 and _ISSUER.match(digits)
+        grouped = match[0] != digits and len(digits) == 14 and _ISSUER.match(digits)
+        if named or sure or grouped:
+            yield Personal("card", match.start(), match.end())
+
+
+def find_orders(text: str) -> Iterator[Personal]:
+    """Yield numbers of orders, invoices and parcels, where the words before them say that they are."""
+    for match in _NAMED.finditer(text):
+        number = match["number"]
+        digits = sum(c.isdigit() for c in number)
+        before = text[max(0, match.start() - 1) : match.start()]
+        if before.isascii() and before.isalnum():
+            continue
+        marked = _MARKED.search(match["link"]) or "单号" in match["named"]
+        itself = _BY_ITSELF.search(match["named"])
+        least = 4 if marked else 6 if itself else 99
+        if digits >= least and not (not marked and _COUNTED.match(text, match.end())):
+            yield Personal("order", match.start("number"), match.end("number"))

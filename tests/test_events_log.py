@@ -1,0 +1,271 @@
+"""The event log keeps each event once, durably, without a word or id that is somebody's, and forgets on request for good."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import EventLogError, SettingsError
+from engine.events import KINDS, Event, EventLog, invalid
+from engine.schema import Money
+
+NOW = int(1000 * time.time())
+DAY = 86_400_000
+
+
+def click(n: int, **given: object) -> Event:
+    return Event(**{"kind": "click", "time_ms": NOW - n, "client_id": "device-0001", "products": (f"P{n}",), **given})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def log(tmp_path: Path):
+    log = EventLog(tmp_path / "events", consent="assumed")
+    yield log
+    log.close()
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_an_event_comes_back_as_it_was_with_its_ids_hashed(log: EventLog) -> None:
+    sent = Event(
+        "purchase", NOW, "e1", "ann@example.org", "device-0001", "visit-9", "q-1", "", ("A-1",), 3, 2, Money(1999, "EUR"), 0,
+        "order 7", {"ranking": "b"}, True,
+    )  # fmt: skip
+    assert log.add([sent]).added == 1
+    (kept,) = log.read()
+    assert (kept.kind, kept.time_ms, kept.products, kept.position, kept.quantity) == ("purchase", NOW, ("A-1",), 3, 2)
+    assert (kept.value, kept.variants, kept.guessed) == (Money(1999, "EUR"), {"ranking": "b"}, True)
+    assert kept.user == log.person("ann@example.org") != kept.client == log.person("", "device-0001")
+    assert kept.session
+    assert kept.query_id
+    assert kept.order
+    for word in (b"ann@example.org", b"device-0001", b"visit-9", b"order 7", b"q-1"):
+        assert word not in everything(log.folder)
+
+
+@given(st.lists(st.integers(0, 30), max_size=60))
+@settings(max_examples=30)
+def test_whatever_comes_twice_is_kept_once_and_read_by_time(numbers: list[int]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        log = EventLog(Path(folder) / "events", consent="assumed", rotation="day")
+        sent = [click(n * DAY) for n in numbers]
+        first, half = log.add(sent), len(sent) // 2
+        again = log.add(sent[half:]), log.add(sent[:half])
+        assert first.added == len(set(numbers))
+        assert sum(done.added for done in again) == 0
+        times = [event.time_ms for event in log.read()]
+        assert times == sorted(NOW - n * DAY for n in set(numbers))
+        log.close()
+
+
+def test_an_event_id_tells_deliveries_apart_where_the_content_does_not(log: EventLog) -> None:
+    assert log.add([click(1, event_id="a"), click(1, event_id="b"), click(1, event_id="a")]).added == 2
+    assert log.add([click(1), click(1)]).duplicates == 1
+
+
+def test_words_and_strange_product_ids_are_masked_and_known_ones_are_not(log: EventLog) -> None:
+    search = Event("search", NOW, query_id="q", query="tent, call 138 1234 5678 or a.b@example.org", products=("13812345678",))
+    done = log.add([search, click(1, products=("x@example.org",))], known_product={"13812345678"}.__contains__)
+    assert done.masked == 3
+    first, second = log.read()
+    assert {first.products, second.products} == {("13812345678",), ("[email]",)}
+    assert "tent, call [phone] or [email]" in (first.query, second.query)
+
+
+@pytest.mark.parametrize("assumed", [True, False])
+def test_who_did_not_consent_is_nobody(tmp_path: Path, assumed: bool) -> None:
+    log = EventLog(tmp_path / "events", consent="assumed" if assumed else "asked")
+    yes, no = log.person("", "says yes"), log.person("", "says no")
+    log.people.put(yes, consent={"personalisation": True})
+    log.people.put(no, consent={"personalisation": False, "improvement": False})
+    done = log.add([click(1, client_id="says yes"), click(2, client_id="says no"), click(3, client_id="says nothing")])
+    kept = {event.products[0]: event.person for event in log.read()}
+    assert kept["P1"] == yes
+    assert kept["P2"] == ""
+    assert bool(kept["P3"]) is assumed
+    assert done.nobody == (1 if assumed else 2)
+    # what is kept for one purpose is not used for another
+    used = {event.products[0] for event in log.read(purpose="improvement")}
+    assert used == ({"P1", "P2", "P3"} if assumed else {"P2", "P3"})
+    log.people.put(yes, consent={"improvement": False})
+    assert "P1" not in {event.products[0] for event in log.read(purpose="improvement")}
+    log.close()
+
+
+def test_a_history_is_one_person_the_latest_first(log: EventLog) -> None:
+    log.add([click(n * DAY, user_id=f"u{n % 3}") for n in range(60)])
+    mine = log.history(log.person("u1"), most=5)
+    assert [e.products[0] for e in mine] == [f"P{n * DAY}" for n in (1, 4, 7, 10, 13)]
+    assert log.history("") == log.history(log.person("nobody")) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        click(1, time_ms=0), click(1, products=()), click(1, products=("",)), click(1, products=("a", "b")), click(1, user_id="u" * 300),
+        Event("search", NOW, query=" "), Event("search", NOW, query="q" * 600), Event("feedback", NOW), click(1, position=-1),
+        click(1, value=Money(-1, "USD")), Event("impression", NOW, products=("a",) * 201),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_with_a_reason_and_the_rest_kept(log: EventLog, event: Event) -> None:
+    assert invalid(event)
+    done = log.add([click(1), event, click(2)])
+    assert (done.added, [place for place, _ in done.refused]) == (2, [1])
+
+
+def test_neither_the_future_nor_what_is_past_its_time_is_taken(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events", consent="assumed", keep_days=30)
+    done = log.add([click(-2 * DAY), click(31 * DAY), click(29 * DAY)])
+    assert [place for place, _ in done.refused] == [0, 1]
+    log.close()
+
+
+def test_time_takes_words_first_then_events_then_their_files(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events", consent="assumed", rotation="day", keep_days=30)
+    log.add([Event("search", NOW - n * DAY, query_id=f"q{n}", query="a secret word") for n in (1, 10, 20)])
+    gone = log.prune(query_days=15)
+    assert (gone.events, gone.queries) == (0, 1)
+    assert [bool(e.query) for e in log.read()] == [False, True, True]
+    gone = log.prune(query_days=15, now_ms=NOW + 15 * DAY)
+    assert (gone.events, gone.queries) == (1, 2)
+    log.prune(query_days=1, now_ms=NOW + 60 * DAY)
+    assert sum(log.count().values()) == 0
+    assert not [p for p in log.folder.iterdir() if p.name.startswith("20")]
+    assert b"secret" not in everything(log.folder)
+    log.close()
+
+
+def test_erasure_leaves_nothing_and_comes_back_with_a_backup(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    log = EventLog(folder, consent="assumed")
+    log.add([click(n * 20 * DAY, user_id="ann", query_id=f"q{n}") for n in range(9)] + [click(5, user_id="bob")])
+    log.add([Event("search", NOW - 1, user_id="ann", query_id="qs", query="annas own words")])
+    ann = log.person("ann")
+    log.people.put(ann, stated={"brands": ["Fellmark"]})
+    log.close()
+    shutil.copytree(folder, tmp_path / "backup")
+    log = EventLog(folder, consent="assumed")
+    assert log.erase(ann) == (10, True)
+    assert log.history(ann) == []
+    assert log.people.person(ann) is None
+    assert bytes.fromhex(ann) not in everything(folder).replace((folder / "forgotten.jsonl").read_bytes(), b"")
+    assert b"annas own words" not in everything(folder)
+    assert len(log.history(log.person("bob"))) == 1
+    log.close()
+    # a backup is put back, the list of erasures is not part of it
+    for path in folder.iterdir():
+        if path.name != "forgotten.jsonl":
+            path.unlink()
+    for path in (tmp_path / "backup").iterdir():
+        shutil.copy2(path, folder / path.name)
+    log = EventLog(folder, consent="assumed")
+    assert log.history(ann) == []
+    assert log.people.person(ann) is None
+    assert b"annas own words" not in everything(folder)
+    # nor does an old log bring her back when it is imported again, while what she does later is hers
+    assert log.add([click(n * 20 * DAY, user_id="ann", query_id=f"q{n}") for n in range(1, 9)]).added == 0
+    assert log.add([click(-60_000, user_id="ann")]).added == 1
+    assert len(log.history(ann)) == 1
+    log.close()
+
+
+def test_an_erasure_that_a_crash_cut_off_does_not_hide_the_next(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events", consent="assumed")
+    log.add([click(1, user_id="ann"), click(2, user_id="bob")])
+    (log.folder / "forgotten.jsonl").write_bytes(b'{"person": "00ff", "at_')
+    log.erase(log.person("ann"))
+    log.close()
+    log = EventLog(tmp_path / "events", consent="assumed")
+    assert [f.person for f in log.people.forgotten()] == [log.person("ann")]
+    assert len(log.history(log.person("bob"))) == 1
+    log.close()
+
+
+def test_the_key_is_the_owners_alone_and_another_key_knows_nobody(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events", consent="assumed")
+    log.add([click(1, user_id="ann")])
+    assert (tmp_path / "events" / "key").stat().st_mode & 0o777 == 0o600
+    assert all(p.stat().st_mode & 0o077 == 0 for p in (tmp_path / "events").glob("*.sqlite"))
+    person = log.person("ann")
+    log.close()
+    other = EventLog(tmp_path / "events", consent="assumed", key="another key, long enough for anybody")
+    assert other.person("ann") != person
+    assert other.history(other.person("ann")) == []
+    other.close()
+    (tmp_path / "events" / "key").write_bytes(b"short")
+    with pytest.raises(SettingsError, match="damaged"):
+        EventLog(tmp_path / "events")
+
+
+def test_a_damaged_or_newer_file_is_a_sentence(tmp_path: Path, log: EventLog) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "2026-11.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(EventLogError, match="cannot be opened"):
+        EventLog(tmp_path / "damaged").count()
+    (tmp_path / "newer").mkdir()
+    with sqlite3.connect(tmp_path / "newer" / "2026-11.sqlite") as db:
+        db.execute("PRAGMA user_version = 9")
+    with pytest.raises(EventLogError, match="format 9"):
+        EventLog(tmp_path / "newer").count()
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from engine.events import Event, EventLog
+log = EventLog(Path(sys.argv[1]), consent="assumed")
+now = int(1000 * time.time())
+for n in range(10**6):
+    log.add([Event("click", now - n % 90 * 86_400_000, event_id=f"{sys.argv[2]} {n} {k}", products=("A",)) for k in range(3)])
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_survives_kill_9_of_several_writers(tmp_path: Path) -> None:
+    acknowledged: Counter[str] = Counter()
+    for turn in range(6):
+        writers = {
+            name: subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "events"), name], stdout=subprocess.PIPE, text=True)
+            for name in (f"a{turn}", f"b{turn}")
+        }
+        for process in writers.values():
+            assert process.stdout is not None
+            process.stdout.readline()
+        time.sleep(0.1 + 0.07 * turn)
+        for name, process in writers.items():
+            os.kill(process.pid, signal.SIGKILL)
+            assert process.stdout is not None
+            acknowledged[name] = 1 + len(process.stdout.read().splitlines())
+            process.wait()
+        log = EventLog(tmp_path / "events", consent="assumed")
+        # every acknowledged event is there: adding it again adds nothing
+        for name, count in acknowledged.items():
+            hashes = {log.keys.hashed("event", f"{name} {n} {k}") for n in range(count) for k in range(3)}
+            there = {row[0] for period in log._names() for row in log._volume(period).ask("SELECT id FROM events")}
+            assert hashes <= there
+        assert sum(log.count().values()) >= 3 * sum(acknowledged.values())
+        log.close()
+    assert min(acknowledged.values()) > 3
+
+
+def test_all_kinds_are_counted(log: EventLog) -> None:
+    log.add([click(1), Event("feedback", NOW, rating=-1), Event("search", NOW, query="x", query_id="1")])
+    assert log.count() == {**dict.fromkeys(KINDS, 0), "click": 1, "feedback": 1, "search": 1}
+    assert log.searched("1")
+    assert not log.searched("2")
