@@ -90,13 +90,13 @@ def create_app(
         redirect_slashes=False,
     )
     for router in (
-        search_routes(engines, metrics),
+        search_routes(engines, metrics, identity, intake),
         suggest_routes(engines),
         similar_routes(engines),
         product_routes(engines),
         explain_routes(engines, metrics),
         event_routes(intake, identity, metrics),
-        guide_routes(engines, metrics, keeps=settings.workers == 1),
+        guide_routes(engines, metrics, identity, keeps=settings.workers == 1),
         health_routes(engines, metrics),
         page_routes(),
     ):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +32,10 @@ from engine.index.vectors import Neighbours
 from engine.language import is_stop
 from engine.match import MatchSet
 from engine.outcome import outcome
+from engine.personal import Personally, PersonalResults, Remembered
 from engine.pipeline import BY_RELEVANCE, FirstHits, Pipeline, Plan, Vectors
 from engine.query import ParsedQuery
-from engine.rank import Ranking, sort_rows
+from engine.rank import APART, Ranking, sort_rows
 from engine.reranker import Reranker
 from engine.schema import (
     Answer,
@@ -52,6 +53,7 @@ from engine.schema import (
     Understood,
 )
 from engine.settings import Settings
+from engine.shopper import Shopper
 from engine.written import written_applied, written_hits, written_nearest
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class Engine:
         self._documents = Documents(folder / "documents", n)
         self._prefix = PrefixIndex(folder / "prefix")
         self._pipeline = Pipeline(snapshot, settings, self._documents)
+        self._personal = PersonalResults(settings, self._pipeline.table, self._pipeline.vectors, self._documents)
         self.languages = self._pipeline.languages
         endpoint = _endpoint(settings)
         self._reader = ProposedTurns(endpoint, self) if endpoint and settings.guide == "endpoint" else None
@@ -104,7 +107,8 @@ class Engine:
         return read_card(self._folder / "encoder").source
 
     def close(self) -> None:
-        """Let go of the snapshot. Memory maps end with the last reference to them."""
+        """Let go of the snapshot and the event log. Memory maps end with the last reference to them."""
+        self._personal.memory.close()
 
     def search(self, request: SearchRequest) -> SearchResponse:
         """Answer one search.
@@ -140,23 +144,29 @@ class Engine:
         request, query = plan.request, plan.query
         first = (request.page - 1) * request.per_page
         most = first + request.per_page if request.sort_by in BY_RELEVANCE else 0
-        found, ranking = self._pipeline.ranked(plan, vectors, near, most)
-        ranking = self._sorted(ranking, request.sort_by)
+        weight = self.settings.personal if most else 0.0
+        taste = self._personal.taste(request) if weight else None
+        found, ranking = self._pipeline.ranked(plan, vectors, near, max(most, APART) if taste else most)
+        ranking, said = self._sorted(ranking, request.sort_by), Personally()
+        if taste:
+            ranking, said = self._personal.order(taste, ranking, weight, query.language)
+        query_id = uuid.uuid4().hex
         written = {
-            "query_id": uuid.uuid4().hex,
+            "query_id": query_id,
             "snapshot": self.snapshot_id,
             "model": self.model_name,
             "found": len(found.rows),
             "found_relation": "eq" if found.complete else "gte",
             "page": request.page,
             "per_page": request.per_page,
-            "hits": written_hits(self._documents, query, ranking, found, first, request.per_page),
+            "hits": written_hits(self._documents, query, ranking, found, first, request.per_page, said.hits),
             "nearest": written_nearest(self._documents, query, found),
             "facet_counts": self._facets(request, found),
-            "applied": written_applied(query, plan.filter_by, request.sort_by, plan.alpha, found),
+            "applied": written_applied(query, plan.filter_by, request.sort_by, plan.alpha, found, said.whole),
             "search_time_ms": round(1000 * (time.perf_counter() - started), 3),
         }
-        return Answer(orjson.dumps(written), len(found.rows))
+        ids = tuple(self._documents.ids[int(row)] for row in ranking.rows[first : first + request.per_page])
+        return Answer(orjson.dumps(written), len(found.rows), query_id, ids)
 
     def signals(self, q: str, product_ids: Sequence[str]) -> NDArray[np.float32]:
         """Return what a calibration weighs for products, found or not: nearness, coverage, agrees, differs, other.
@@ -204,6 +214,13 @@ class Engine:
         """Return an engine over the same open snapshot whose first hits this reranker puts in order, or none does."""
         other = copy.copy(self)
         other._pipeline = self._pipeline.with_reranker(reranker)
+        return other
+
+    def remembering(self, recall: Callable[[Shopper], Remembered | None], clock: Callable[[], int] | None = None) -> Engine:
+        """Return an engine over the same open snapshot that remembers people by other means than the event log; ``clock`` gives
+        milliseconds since 1970."""
+        other = copy.copy(self)
+        other._personal = self._personal.remembering(recall, clock)
         return other
 
     @property
@@ -259,7 +276,7 @@ class Engine:
         Raises:
             FilterError: a choice's filter cannot be read.
         """
-        return Guide(self, self._reader).answer(request)
+        return Guide(self, self._reader, request).answer(request)
 
     def read_turn(self, text: str, state: GuideState) -> Turn:
         """Return what words do to a conversation, before anything is searched for."""

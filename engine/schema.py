@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from engine.shopper import PersonalHit, Personalised, Shopper, Wire
 
 __all__ = [
     "Answer",
@@ -145,11 +147,7 @@ class Product:
         return cls(**values)
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SearchRequest(_Wire):
+class SearchRequest(Shopper):
     """What to search for. Names follow Typesense."""
 
     q: str = Field("", max_length=512, description="What the shopper typed. Empty lists the catalogue.")
@@ -168,7 +166,7 @@ class SearchRequest(_Wire):
     correct: bool = Field(True, description="Search also for what words that no product has were probably meant to be.")
 
 
-class Understood(_Wire):
+class Understood(Wire):
     """One thing read out of the query text, with the characters it was read from.
 
     ``kind`` is ``price`` (a limit, or a wish such as ``cheap``), ``exclude`` (``terms`` are left out), ``object`` (the
@@ -184,10 +182,10 @@ class Understood(_Wire):
     mode: Literal["filter", "prefer"] = "filter"
     field: str = ""
     filter: str = ""
-    terms: list[str] = []
+    terms: list[str] = Field([])
 
 
-class Corrected(_Wire):
+class Corrected(Wire):
     """A word no product has, and what was searched for beside it. ``correct=false`` undoes it."""
 
     text: str
@@ -196,29 +194,30 @@ class Corrected(_Wire):
     replacement: str
 
 
-class Applied(_Wire):
+class Applied(Wire):
     """What the engine did with the request, so that nothing is hidden."""
 
     q: str = Field(description="The words searched for, once what was understood was taken out.")
     language: Literal["en", "zh", ""]
-    understood: list[Understood] = []
-    corrected: list[Corrected] = []
+    understood: list[Understood] = Field([])
+    corrected: list[Corrected] = Field([])
     filter_by: str = ""
     sort_by: str = ""
     alpha: float
     codes: list[str] = Field([], description="Model numbers, SKUs or EANs recognised in the query.")
     suitable: bool = Field(True, description="False when no product reaches the relevance that counts as found.")
     best_relevance: float = Field(0.0, description="Relevance of the likeliest product of the shop, filters aside.")
+    personal: Personalised | None = Field(None, description="There only where the order is one person's.")
 
 
-class Highlight(_Wire):
+class Highlight(Wire):
     """A piece of a field with the spans that matched, as code-point offsets into ``snippet``."""
 
     snippet: str
     spans: list[tuple[int, int]]
 
 
-class Scores(_Wire):
+class Scores(Wire):
     """Where a hit's place came from. ``lexical`` is BM25F, ``semantic`` a cosine, ``fused`` orders the list;
     ``relevance`` is the calibrated probability that the product is what was asked for."""
 
@@ -229,15 +228,16 @@ class Scores(_Wire):
     relevance: float | None = None
 
 
-class Hit(_Wire):
+class Hit(Wire):
     """One product found."""
 
     document: dict[str, Any]
-    highlight: dict[str, Highlight] = {}
+    highlight: dict[str, Highlight] = Field({})
     scores: Scores
+    personal: PersonalHit | None = Field(None, description="There only where the order is one person's.")
 
 
-class FacetCount(_Wire):
+class FacetCount(Wire):
     """How many products of the match set have this value; ``filter`` narrows to them."""
 
     value: str
@@ -245,7 +245,7 @@ class FacetCount(_Wire):
     filter: str
 
 
-class FacetStats(_Wire):
+class FacetStats(Wire):
     """Smallest and largest value of a numeric field, per unit or currency (prices in major units)."""
 
     unit: str
@@ -254,20 +254,20 @@ class FacetStats(_Wire):
     count: int
 
 
-class Facet(_Wire):
+class Facet(Wire):
     """The values of one field over the whole match set.
 
     For a single-valued field ``sum(counts) + other + missing == found``.
     """
 
     field: str
-    counts: list[FacetCount] = []
-    stats: list[FacetStats] = []
+    counts: list[FacetCount] = Field([])
+    stats: list[FacetStats] = Field([])
     other: int = 0
     missing: int = 0
 
 
-class SearchResponse(_Wire):
+class SearchResponse(Wire):
     """One page of one match set, with everything needed to explain and repeat it."""
 
     query_id: str
@@ -284,7 +284,7 @@ class SearchResponse(_Wire):
     search_time_ms: float
 
 
-class Capabilities(_Wire):
+class Capabilities(Wire):
     """What a shop can be asked for, for whoever puts a filter together: a field's commonest values each with its ``filter``, its
     ranges by unit or currency, and how many products say nothing of it (``missing``)."""
 
@@ -297,25 +297,28 @@ class Capabilities(_Wire):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A search answered and ready to send: ``json`` is the text of a :class:`SearchResponse`, ``found`` its total."""
+    """A search answered and ready to send: ``json`` is the text of a :class:`SearchResponse`, ``found`` its total, ``query_id`` its
+    name and ``ids`` the products on its page."""
 
     json: bytes
     found: int
+    query_id: str = ""
+    ids: tuple[str, ...] = ()
 
     def response(self) -> SearchResponse:
         """Return the answer as a record."""
         return SearchResponse.model_validate_json(self.json)
 
 
-class Suggestion(_Wire):
+class Suggestion(Wire):
     """One completion. ``kind`` says what it is; ``spans`` mark the typed part in ``text``."""
 
     text: str
     kind: Literal["category", "query", "brand", "product", "phrase"]
-    spans: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = Field([])
 
 
-class SuggestResponse(_Wire):
+class SuggestResponse(Wire):
     """Completions for what has been typed so far."""
 
     q: str
@@ -323,7 +326,7 @@ class SuggestResponse(_Wire):
     suggestions: list[Suggestion]
 
 
-class SimilarResponse(_Wire):
+class SimilarResponse(Wire):
     """Products like one product, nearest first."""
 
     id: str
@@ -331,7 +334,7 @@ class SimilarResponse(_Wire):
     hits: list[Hit]
 
 
-class ExplainRequest(_Wire):
+class ExplainRequest(Wire):
     """Explain why these products, in this order, answer this query. The order and the set are taken as given."""
 
     q: str = Field(max_length=512)
@@ -339,14 +342,14 @@ class ExplainRequest(_Wire):
     language: Literal["en", "zh", ""] = Field("", description="Language of the answer; empty follows the query.")
 
 
-class Citation(_Wire):
+class Citation(Wire):
     """The field a claim rests on and the value it held in this snapshot, as shown to the shopper."""
 
     field: str
     value: str
 
 
-class Claim(_Wire):
+class Claim(Wire):
     """One sentence about one product, checked against the cited fields before anyone sees it. An ``opinion``, which only praises
     and cites nothing, is there only where the shop allows it."""
 

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     opinions: bool = Field(False, description="Show a generator's opinion of a product, marked as one, beside what is checked.")
 
     # Events and people
+    personal: float = Field(
+        0.15, ge=0, le=0.5, description="How far what is known of a person may move products; 0 is the same order for everyone."
+    )
     events: bool = Field(True, description="Take in what shoppers do (`/v1/events`) and keep it in the store.")
     consent: Literal["asked", "assumed"] = Field(
         "asked", description="Whether people are nobody until they said yes, or known until they said no."

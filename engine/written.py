@@ -5,6 +5,7 @@ In: a ranking, the match set and the query. Out: plain values, products spliced 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.match import MatchSet
 from engine.query import ParsedQuery
 from engine.rank import Ranking
 from engine.schema import Applied
+from engine.shopper import PersonalHit, Personalised
 
 __all__ = ["written_applied", "written_hits", "written_nearest"]
 
@@ -24,9 +26,16 @@ _SHOWN_NEAREST = 3
 
 
 def written_hits(
-    documents: Documents, query: ParsedQuery, ranking: Ranking, found: MatchSet, first: int, count: int
+    documents: Documents,
+    query: ParsedQuery,
+    ranking: Ranking,
+    found: MatchSet,
+    first: int,
+    count: int,
+    personal: Sequence[PersonalHit] = (),
 ) -> list[dict[str, Any]]:
-    """Return the hits from place ``first`` on, at most ``count``; matches are marked in whichever words they were found."""
+    """Return the hits from place ``first`` on, at most ``count``; matches are marked in whichever words they were found, and
+    ``personal`` is what is said of the first ones where the order is one person's."""
     highlighter = Highlighter([*query.words, *_other_words(query)])
     hits = []
     for place in range(first, min(first + count, len(ranking.rows))):
@@ -39,7 +48,10 @@ def written_hits(
             "relevance": round(float(found.relevance[row]), 4),
         }
         highlight = highlighter.highlight(documents.head(row))
-        hits.append({"document": orjson.Fragment(documents.json(row)), "highlight": highlight, "scores": scores})
+        hit = {"document": orjson.Fragment(documents.json(row)), "highlight": highlight, "scores": scores}
+        if place < len(personal):
+            hit["personal"] = orjson.Fragment(personal[place].model_dump_json())
+        hits.append(hit)
     return hits
 
 
@@ -71,8 +83,10 @@ def written_nearest(documents: Documents, query: ParsedQuery, found: MatchSet) -
     ]
 
 
-def written_applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet) -> orjson.Fragment:
-    """Return what the engine did with the request."""
+def written_applied(
+    query: ParsedQuery, filter_by: str, sort_by: str, alpha: float, found: MatchSet, personal: Personalised | None = None
+) -> orjson.Fragment:
+    """Return what the engine did with the request; of persons only where it did anything."""
     applied = Applied(
         q=query.searched,
         language=query.language,
@@ -84,5 +98,6 @@ def written_applied(query: ParsedQuery, filter_by: str, sort_by: str, alpha: flo
         codes=[c.code for c in query.codes],
         suitable=bool(len(found.rows)) or not query.words,
         best_relevance=round(found.best, 4),
+        personal=personal,
     )
-    return orjson.Fragment(applied.model_dump_json())
+    return orjson.Fragment(applied.model_dump_json(exclude={"personal"} if personal is None else None))

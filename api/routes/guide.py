@@ -17,6 +17,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.identity import Identity
 from api.metrics import Metrics
 from api.problems import problem_docs
 from api.reload import Engines
@@ -57,7 +58,7 @@ class GuideTurnReply(GuideReply):
     session: str = ""
 
 
-def guide_routes(engines: Engines, metrics: Metrics, keeps: bool = True) -> APIRouter:
+def guide_routes(engines: Engines, metrics: Metrics, identity: Identity, keeps: bool = True) -> APIRouter:
     """Return the routes of the guide. ``keeps`` is whether conversations can be kept here: where several processes serve, the
     next turn may reach another one."""
     router = APIRouter(tags=["guide"])
@@ -70,7 +71,7 @@ def guide_routes(engines: Engines, metrics: Metrics, keeps: bool = True) -> APIR
         description="Reads the words or the clicked choice into the state of the need, finds what fits, says why, and asks at "
         "most one question. What was relaxed is in `changes`.",
         operation_id="guide",
-        responses=problem_docs(400, 404, 429),
+        responses=problem_docs(400, 403, 404, 429),
     )
     async def guide(turn: Annotated[GuideTurn, Body(openapi_examples=_EXAMPLES)]) -> GuideTurnReply:
         state = turn.state
@@ -81,7 +82,8 @@ def guide_routes(engines: Engines, metrics: Metrics, keeps: bool = True) -> APIR
             if known is None:
                 raise HTTPException(404, "This conversation is not kept here, or no longer. Begin a new one without `session`.")
             state = known
-        asked = GuideRequest(text=turn.text, choice=turn.choice, state=state, language=turn.language)
+        identity.check(turn.user_id, turn.user_token)
+        asked = GuideRequest(text=turn.text, choice=turn.choice, state=state, language=turn.language, **turn.shopper)
         with engines.lease() as engine:
             reply = await anyio.to_thread.run_sync(engine.guide, asked, limiter=threads)
         metrics.turn(reply.read_by)

@@ -6,6 +6,7 @@ Takes a :class:`~engine.schema.SearchRequest` as a query string or as JSON, give
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Body
@@ -14,11 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.gather import Gatherer
+from api.identity import Identity
+from api.intake import Intake
 from api.metrics import Metrics
 from api.problems import problem_docs
 from api.reload import Engines
 from api.wire import json_response, query_parameters, read_query
-from engine.schema import SearchRequest, SearchResponse
+from engine.events import Event
+from engine.schema import Answer, SearchRequest, SearchResponse
 
 __all__ = ["search_routes"]
 
@@ -46,16 +50,19 @@ _BODY_EXAMPLES = {
 }
 
 
-def search_routes(engines: Engines, metrics: Metrics) -> APIRouter:
-    """Return the routes of search."""
+def search_routes(engines: Engines, metrics: Metrics, identity: Identity, intake: Intake | None = None) -> APIRouter:
+    """Return the routes of search. One that says who asks is noted by ``intake``: what they do next then has a beginning."""
     router = APIRouter(tags=["search"])
 
     gatherer = Gatherer(engines)
 
     async def find(wanted: SearchRequest) -> Response:
+        identity.check(wanted.user_id, wanted.user_token)
         found = await gatherer.search(wanted)
         if found.found == 0:
             metrics.zero_results()
+        if intake is not None and wanted.q.strip() and (wanted.user_id or wanted.client_id or wanted.session_id):
+            intake.note([_searched(wanted, found)])
         return json_response(found.json)
 
     @router.get(
@@ -64,7 +71,7 @@ def search_routes(engines: Engines, metrics: Metrics) -> APIRouter:
         description="Products that match, with totals, facets and highlights, all of one match set.",
         operation_id="search",
         response_model=SearchResponse,
-        responses=problem_docs(400, 429, 503),
+        responses=problem_docs(400, 403, 429, 503),
         openapi_extra={"parameters": query_parameters(SearchRequest, _PARAMETER_EXAMPLES)},
     )
     async def search(request: Request) -> Response:
@@ -76,9 +83,22 @@ def search_routes(engines: Engines, metrics: Metrics) -> APIRouter:
         description="The same as `GET /v1/search`, for requests that keep what was typed out of addresses and logs.",
         operation_id="searchWithBody",
         response_model=SearchResponse,
-        responses=problem_docs(400, 429, 503),
+        responses=problem_docs(400, 403, 429, 503),
     )
     async def search_with_body(wanted: Annotated[SearchRequest, Body(openapi_examples=_BODY_EXAMPLES)]) -> Response:
         return await find(wanted)
 
     return router
+
+
+def _searched(wanted: SearchRequest, found: Answer) -> Event:
+    return Event(
+        "search",
+        int(1000 * time.time()),
+        user_id=wanted.user_id,
+        client_id=wanted.client_id,
+        session_id=wanted.session_id,
+        query_id=found.query_id,
+        query=wanted.q,
+        products=found.ids,
+    )

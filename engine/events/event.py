@@ -30,7 +30,8 @@ _MOST_AMOUNT = 10**13
 class Event:
     """One thing that happened, as it was sent.
 
-    ``time_ms`` counts from 1970. ``user_id`` is who the shop knows, ``client_id`` the browser or device, ``session_id`` a visit.
+    ``time_ms`` counts from 1970. ``user_id`` is who the shop knows, ``client_id`` the browser or device, ``session_id`` a visit,
+    which stands for the device where that is not known.
     ``products`` holds what was shown for ``search`` and ``impression``, best first, and the one product acted on for the others.
     ``position`` counts from 1, 0 where it is unknown. ``value`` is what one piece cost. ``rating`` is 1 for content, -1 for not,
     0 for nothing said. ``variants`` maps experiments to the variant that answered. ``event_id`` makes a repeated delivery

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from engine.errors import SettingsError
@@ -54,8 +55,7 @@ class Keyring:
 def _draw(path: Path) -> None:
     """Write a new key, whole or not at all, unless another process was faster."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"key.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle, draft = tempfile.mkstemp(prefix="key.", dir=path.parent)  # readable by its owner alone
     with os.fdopen(handle, "wb") as stream:
         stream.write(secrets.token_bytes(_LEAST_KEY))
         stream.flush()
@@ -65,5 +65,5 @@ def _draw(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        os.unlink(draft)
     sync(path.parent)

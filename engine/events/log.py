@@ -135,7 +135,7 @@ class EventLog:
             known = self._known(event, kept)
             row, n = written(event, self.keys, known, known_product)
             masked += n
-            nobody += not known and bool(event.user_id or event.client_id)
+            nobody += not known and bool(event.user_id or event.client_id or event.session_id)
             by_period[self._name(event.time_ms)].append(row)
         with self._lock:
             added = sum(self._volume(name).add(rows) for name, rows in sorted(by_period.items()))
@@ -197,7 +197,7 @@ class EventLog:
         if event.time_ms < now_ms - self._keep_ms:
             return f"older than event_days ({self._keep_ms // _DAY_MS})"
         if gone:
-            whose = (self.person(event.user_id), self.person("", event.client_id))
+            whose = (self.person(event.user_id), self.person("", event.client_id or event.session_id))
             if any(event.time_ms <= gone.get(person, 0) for person in whose if person):
                 return "before an erasure that its person asked for"
         return ""
@@ -247,7 +247,7 @@ class EventLog:
 
     def _known(self, event: Event, kept: dict[str, bool]) -> bool:
         """Return whether it may be kept whose event it is: somebody who allows at least one purpose."""
-        person = self.person(event.user_id, event.client_id)
+        person = self.person(event.user_id, event.client_id or event.session_id)
         if person and person not in kept:
             kept[person] = any(self.allows(person, purpose) for purpose in PURPOSES)
         return bool(person) and kept[person]

@@ -39,7 +39,7 @@ def written(event: Event, keys: Keyring, known: bool, known_product: Callable[[s
         event.time_ms,
         CODES[event.kind],
         (hashed("user", event.user_id) or None) if known else None,
-        (hashed("client", event.client_id) or None) if known else None,
+        (hashed("client", event.client_id or event.session_id) or None) if known else None,
         (hashed("session", event.session_id) or None) if known else None,
         hashed("query", event.query_id) or None,
         query or None,

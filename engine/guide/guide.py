@@ -29,6 +29,7 @@ from engine.schema import (
     SearchRequest,
     SearchResponse,
 )
+from engine.shopper import Shopper
 
 __all__ = ["Guide", "Reader", "Shop"]
 
@@ -80,9 +81,10 @@ class Reader(Protocol):
 class Guide:
     """Answers turns about one shop. Safe to share between threads."""
 
-    def __init__(self, shop: Shop, reader: Reader | None = None) -> None:
-        """``reader`` reads turns before the rules do, which read what it cannot."""
+    def __init__(self, shop: Shop, reader: Reader | None = None, who: Shopper | None = None) -> None:
+        """``reader`` reads turns before the rules do, which read what it cannot; products come in the order of ``who``."""
         self._shop, self._reader = shop, reader
+        self._who = who.shopper if who else {}
 
     def answer(self, request: GuideRequest) -> GuideReply:
         """Return the guide's turn.
@@ -152,7 +154,13 @@ class Guide:
 
     def _search(self, state: GuideState, per_page: int, page: int = 1, facets: str = "") -> SearchResponse:
         request = SearchRequest(
-            q=state.query, filter_by=state.filter_by, facet_by=facets, per_page=per_page, page=page, max_facet_values=20
+            q=state.query,
+            filter_by=state.filter_by,
+            facet_by=facets,
+            per_page=per_page,
+            page=page,
+            max_facet_values=20,
+            **self._who,
         )
         return self._shop.search(request)
 

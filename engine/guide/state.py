@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.index.filters import join_filters
 from engine.schema import Claim, Hit
+from engine.shopper import Shopper
 
 __all__ = [
     "MOST_PIECES",
@@ -129,7 +130,7 @@ class Comparison(_Wire):
     verdicts: list[Claim]
 
 
-class GuideRequest(_Wire):
+class GuideRequest(Shopper):
     """A turn: what the shopper wrote, or the choice that was clicked, and the conversation so far."""
 
     text: str = Field("", max_length=_LONGEST)
