@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -29,7 +29,9 @@ from api.routes.product import product_routes
 from api.routes.search import search_routes
 from api.routes.similar import similar_routes
 from api.routes.suggest import suggest_routes
+from api.routes.users import user_routes
 from api.security import GuardMiddleware, HeadersMiddleware, RateLimit
+from api.sessions import Sessions
 from engine.engine import Engine
 from engine.events import EventLog
 from engine.index.snapshot import current_id
@@ -63,7 +65,7 @@ def create_app(
         metrics.reload_failure,
     )
 
-    identity = Identity(settings)
+    identity, sessions = Identity(settings), Sessions()
     intake = Intake(lambda: EventLog.open(settings), _catalogue(engines)) if settings.events else None
 
     @asynccontextmanager
@@ -96,7 +98,8 @@ def create_app(
         product_routes(engines),
         explain_routes(engines, metrics),
         event_routes(intake, identity, metrics),
-        guide_routes(engines, metrics, identity, keeps=settings.workers == 1),
+        user_routes(intake, identity, _forgetting(engines, sessions)),
+        guide_routes(engines, metrics, identity, sessions, keeps=settings.workers == 1),
         health_routes(engines, metrics),
         page_routes(),
     ):
@@ -120,6 +123,17 @@ def _catalogue(engines: Engines) -> Callable[[str], bool]:
     return known
 
 
+def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str], None]:
+    """Return what lets go of what this process remembers of somebody in memory."""
+
+    def forget(whose: str) -> None:
+        sessions.erase_of(whose)
+        with suppress(NotReadyError), engines.lease() as engine:
+            engine.forget_words()
+
+    return forget
+
+
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Wrap the routes, innermost first."""
     rate_limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
@@ -128,7 +142,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["content-type"],
             expose_headers=["retry-after"],
         )

@@ -23,6 +23,10 @@ def user_token(secret: str, user_id: str) -> str:
     return hmac.new(secret.encode(), user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
+_LEAST_CLIENT = 16
+"""Shorter ids of devices could be guessed, and so give nobody the right to what is kept under them."""
+
+
 class Identity:
     """Checks user ids by a shop's settings."""
 
@@ -38,6 +42,19 @@ class Identity:
         """
         if reason := self.refusal(user_id, token):
             raise HTTPException(403, reason)
+
+    def of(self, given: str, token: str) -> tuple[str, str]:
+        """Return which user id and which client id somebody may see and erase who gives this id: both that it may be.
+
+        Raises:
+            HTTPException: 403, it may be neither.
+        """
+        trusted = not self._secret and self._local
+        user_id = "" if self.refusal(given, token) else given
+        client_id = given if trusted or len(given) >= _LEAST_CLIENT else ""
+        if not (user_id or client_id):
+            raise HTTPException(403, self.refusal(given, token))
+        return user_id, client_id
 
     def refusal(self, user_id: str, token: str) -> str:
         """Return why a user id does not count, empty where it does or none is given."""

@@ -26,7 +26,7 @@ class Sessions:
     def __init__(self, most: int = _MOST, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._seconds, self._clock = most, seconds, clock
         self._lock = threading.Lock()
-        self._states: OrderedDict[str, tuple[float, GuideState]] = OrderedDict()
+        self._states: OrderedDict[str, tuple[float, GuideState, str]] = OrderedDict()
 
     def get(self, key: str) -> GuideState | None:
         """Return the state of a key, ``None`` where it is unknown, forgotten or erased."""
@@ -35,15 +35,18 @@ class Sessions:
             found = self._states.get(key)
             return found[1] if found else None
 
-    def put(self, state: GuideState, key: str = "") -> str:
-        """Keep a state under a key, a new one where none is given, and return the key; empty where it was erased meanwhile."""
+    def put(self, state: GuideState, key: str = "", owner: str = "") -> str:
+        """Keep a state under a key, a new one where none is given, and return the key; empty where it was erased meanwhile.
+
+        ``owner`` is the id of who it is kept for, where they said so.
+        """
         with self._lock:
             self._forget()
             if key and key not in self._states:
                 return ""
             key = key or secrets.token_urlsafe(18)
             self._states.pop(key, None)
-            self._states[key] = (self._clock() + self._seconds, state)
+            self._states[key] = (self._clock() + self._seconds, state, owner)
             while len(self._states) > self._most:
                 self._states.popitem(last=False)
         return key
@@ -52,6 +55,14 @@ class Sessions:
         """Forget a key at once; return whether it was known."""
         with self._lock:
             return self._states.pop(key, None) is not None
+
+    def erase_of(self, owner: str) -> int:
+        """Forget every state that is kept for somebody, and return how many those were."""
+        with self._lock:
+            theirs = [key for key, (_, _, whose) in self._states.items() if owner and whose == owner]
+            for key in theirs:
+                del self._states[key]
+        return len(theirs)
 
     def _forget(self) -> None:
         now = self._clock()

@@ -110,6 +110,11 @@ class Engine:
         """Let go of the snapshot and the event log. Memory maps end with the last reference to them."""
         self._personal.memory.close()
 
+    def forget_words(self) -> None:
+        """Let go of every remembered query and what was written for it: whoever asked to be forgotten may have typed it."""
+        self._pipeline.encoder.forget()
+        self._explainer.forget()
+
     def search(self, request: SearchRequest) -> SearchResponse:
         """Answer one search.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encoder import CachingEncoder, Encoder, open_encoder
+from engine.encoder import CachingEncoder, open_encoder
 from engine.encoder.words import whole_words
 from engine.errors import SettingsError
 from engine.fit import Evidence, Fitting
@@ -104,7 +104,7 @@ class Pipeline:
         self._fitting = Fitting(self.table)
         self._calibration = Calibration(*settings.calibration)
         encoder = open_encoder(folder / "encoder", threads=settings.threads, expect=snapshot.manifest.encoder)
-        self.encoder: Encoder = CachingEncoder(encoder, _CACHED_QUERIES)
+        self.encoder = CachingEncoder(encoder, _CACHED_QUERIES)
         self._min_similarity = settings.min_similarity or float(snapshot.manifest.report.get("similarity", 0.0))
 
     def tuned(self, settings: Settings) -> Pipeline:

@@ -121,6 +121,9 @@ class FakeEngine:
         found = [Suggestion(text=q + str(i), kind="phrase", spans=[(0, len(q))]) for i in range(limit)]
         return SuggestResponse(q=q, snapshot=self.snapshot_id, suggestions=found)
 
+    def forget_words(self) -> None:
+        pass
+
     def has_product(self, product_id: str) -> bool:
         return product_id in product_ids(self.snapshot_id)
 

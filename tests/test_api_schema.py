@@ -18,6 +18,7 @@ from fake_engine import FakeStore
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 OPERATIONS = [
     "DELETE /v1/guide/{session}",
+    "DELETE /v1/users/{user_id}",
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
@@ -26,11 +27,13 @@ OPERATIONS = [
     "GET /v1/search",
     "GET /v1/similar/{product_id}",
     "GET /v1/suggest",
+    "GET /v1/users/{user_id}",
     "POST /v1/compare",
     "POST /v1/events",
     "POST /v1/explain",
     "POST /v1/guide",
     "POST /v1/search",
+    "PUT /v1/users/{user_id}",
 ]
 
 

@@ -58,12 +58,11 @@ class GuideTurnReply(GuideReply):
     session: str = ""
 
 
-def guide_routes(engines: Engines, metrics: Metrics, identity: Identity, keeps: bool = True) -> APIRouter:
+def guide_routes(engines: Engines, metrics: Metrics, identity: Identity, sessions: Sessions, keeps: bool = True) -> APIRouter:
     """Return the routes of the guide. ``keeps`` is whether conversations can be kept here: where several processes serve, the
     next turn may reach another one."""
     router = APIRouter(tags=["guide"])
     threads = anyio.CapacityLimiter(_THREADS)
-    sessions = Sessions()
 
     @router.post(
         "/v1/guide",
@@ -88,7 +87,8 @@ def guide_routes(engines: Engines, metrics: Metrics, identity: Identity, keeps: 
             reply = await anyio.to_thread.run_sync(engine.guide, asked, limiter=threads)
         metrics.turn(reply.read_by)
         metrics.claims("shown", len(reply.claims))
-        key = sessions.put(reply.state, turn.session) if turn.session or turn.keep else ""
+        owner = turn.user_id or turn.client_id or turn.session_id
+        key = sessions.put(reply.state, turn.session, owner) if turn.session or turn.keep else ""
         return GuideTurnReply(**dict(reply), session=key)
 
     @router.delete(

@@ -54,6 +54,11 @@ class CachingEncoder:
         """How many queries had to be encoded."""
         return self._misses
 
+    def forget(self) -> None:
+        """Let go of every remembered query: what somebody typed, and its vector, may be personal."""
+        with self._lock:
+            self._kept.clear()
+
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a query, encoding only those not remembered."""
         if not texts:

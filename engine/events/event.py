@@ -77,7 +77,7 @@ class StoredEvent:
     value: Money | None = None
     rating: int = 0
     order: str = ""
-    variants: Mapping[str, str] | None = None
+    variants: tuple[tuple[str, str], ...] = ()
     guessed: bool = False
 
     @property

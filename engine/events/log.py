@@ -9,6 +9,7 @@ was acknowledged is on the disk; one that comes twice is kept once. Thread-safe;
       2026-11.sqlite     what happened in that month (with -wal and -shm while it is open)
       people.sqlite      consent and stated preferences
       forgotten.jsonl    who asked to be forgotten
+      uses.sqlite        what was made from whose events
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from engine.events.event import KINDS, Event, StoredEvent, invalid
 from engine.events.keys import Keyring
 from engine.events.people import PURPOSES, People, Purpose
 from engine.events.rows import CODES, stored, written
+from engine.events.uses import Uses
 from engine.events.volume import Volume
 from engine.settings import Settings
 
@@ -72,6 +74,7 @@ class EventLog:
         self.folder = folder
         self.keys = Keyring.open(folder, key)
         self.people = People(folder)
+        self.uses = Uses(folder)
         self._assumed = consent == "assumed"
         self._keep_ms = keep_days * _DAY_MS
         self._period = "%Y-%m" if rotation == "month" else "%Y-%m-%d"
@@ -107,6 +110,7 @@ class EventLog:
                 volume.close()
             self._volumes.clear()
         self.people.close()
+        self.uses.close()
 
     def person(self, user_id: str = "", client_id: str = "") -> str:
         """Return the keyed hash of a person: of the user where one is named, else of the device."""

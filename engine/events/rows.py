@@ -74,7 +74,7 @@ def stored(row: Sequence[Any]) -> StoredEvent:
         Money(amount, currency) if amount is not None else None,
         rating or 0,
         order.hex() if order else "",
-        orjson.loads(variants) if variants else None,
+        tuple(sorted(orjson.loads(variants).items())) if variants else (),
         bool(guessed),
     )
 

@@ -21,6 +21,7 @@ from engine.errors import GeneratorError
 from engine.explain.evidence import Evidence, Need, gather_evidence
 from engine.explain.generator import Draft, Generator
 from engine.explain.ground import PLAIN, Verdict, check
+from engine.explain.guarded import GuardedGenerator
 from engine.explain.opinion import as_opinion
 from engine.explain.slots import Slot, fill, fill_slots
 from engine.explain.template import TemplateGenerator
@@ -131,6 +132,11 @@ class Explainer:
         self._generator, self._timeout_s, self._snapshot, self._opinions = generator, timeout_s, snapshot, opinions
         self._template = TemplateGenerator()
         self._wording = wording or load_wording()
+
+    def forget(self) -> None:
+        """Let go of what is remembered of anybody's words."""
+        if isinstance(self._generator, GuardedGenerator):
+            self._generator.forget()
 
     def explain(self, need: Need, products: Sequence[Product]) -> Iterator[Claim | Done]:
         """Yield checked claims about these products, then one :class:`Done`. Raises nothing for generator trouble."""

@@ -50,6 +50,11 @@ class GuardedGenerator:
         if new:
             yield from self._write(need, new)
 
+    def forget(self) -> None:
+        """Let go of what was written: the needs it answers are somebody's words."""
+        with self._lock:
+            self._written.clear()
+
     def _known(self, key: Key) -> tuple[Draft, ...] | None:
         with self._lock:
             if key in self._written:

@@ -1,0 +1,167 @@
+"""A person can see, change and erase all that is kept of them; nobody else can, and a receipt cannot be made up."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from api.app import create_app
+from api.cli import app as command_line
+from api.identity import user_token
+from engine.events import Event, EventLog
+from engine.events.uses import Uses
+from engine.privacy.erasure import Receipt, erase_person, export_person, verify_receipt
+from engine.settings import Settings
+from fake_engine import FakeStore
+
+NOW = int(1000 * time.time())
+ME = "device-0123456789abcdef"
+SECRET = "a secret of the shop, long"
+
+
+def app(tmp_path: Path, **given: object):
+    store = FakeStore()
+    return create_app(Settings(store=tmp_path / "store", **given), store.open, store.pointer)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def client(tmp_path: Path):
+    with TestClient(app(tmp_path)) as client:
+        yield client
+
+
+def event(product: str = "s1/1", **given: object) -> dict[str, object]:
+    return {"action_name": "click", "client_id": ME, "event_attributes": {"object": {"object_id": product}}, **given}
+
+
+def test_consent_first_then_history_then_everything_seen_and_erased(client: TestClient, tmp_path: Path) -> None:
+    client.post("/v1/events", json=event())
+    assert client.get(f"/v1/users/{ME}").json()["events"] == []  # nobody consented, so it was nobody's
+    said = client.put(f"/v1/users/{ME}", json={"consent": {"personalisation": True}, "preferences": {"brands": ["Fellmark"]}})
+    assert said.json()["consent"] == {"personalisation": True}
+    said = client.put(f"/v1/users/{ME}", json={"consent": {"improvement": False}})
+    assert said.json() == {
+        "consent": {"personalisation": True, "improvement": False},
+        "preferences": {**said.json()["preferences"], "brands": ["Fellmark"]},
+    }
+    client.post("/v1/events", json=[event("s1/2"), {"user_query": "tent", "query_id": "q", "client_id": ME}])
+    with closing(EventLog(tmp_path / "store" / "events")) as log:
+        log.uses.add("examples", "3fa9", [log.person("", ME), "00ff"])
+    held = client.get(f"/v1/users/{ME}").json()
+    assert {(e["kind"], e.get("query", ""), tuple(e.get("products", ()))) for e in held["events"]} == {
+        ("click", "", ("s1/2",)), ("search", "tent", ())
+    }  # fmt: skip
+    assert [(s["kind"], s["name"]) for s in held["seen_by"]] == [("examples", "3fa9")]
+    receipt = client.delete(f"/v1/users/{ME}").json()
+    assert receipt["events"] == {"click": 1, "search": 1}
+    assert receipt["preferences"] is True
+    assert [s["name"] for s in receipt["seen_by"]] == ["3fa9"]
+    after = client.get(f"/v1/users/{ME}").json()
+    assert (after["events"], after["consent"], after["preferences"], after["seen_by"]) == ([], {}, {}, [])
+    assert client.delete(f"/v1/users/{ME}").json()["events"] == {}
+    with closing(EventLog(tmp_path / "store" / "events")) as log:
+        assert verify_receipt(log, Receipt.model_validate(receipt))
+        assert not verify_receipt(log, Receipt.model_validate({**receipt, "events": {"click": 0}}))
+
+
+def test_conversations_and_remembered_words_go_too(client: TestClient) -> None:
+    kept = client.post("/v1/guide", json={"text": "tent", "keep": True, "client_id": ME}).json()["session"]
+    other = client.post("/v1/guide", json={"text": "tent", "keep": True, "client_id": "device-of-somebody-else"}).json()["session"]
+    client.delete(f"/v1/users/{ME}")
+    assert client.post("/v1/guide", json={"text": "green", "session": kept}).status_code == 404
+    assert client.post("/v1/guide", json={"text": "green", "session": other}).status_code == 200
+
+
+def test_an_event_on_its_way_does_not_outlive_an_erasure(client: TestClient) -> None:
+    client.put(f"/v1/users/{ME}", json={"consent": {"personalisation": True}})
+    client.delete(f"/v1/users/{ME}")
+    late = client.post("/v1/events", json=event(timestamp=NOW - 5000))
+    assert late.status_code == 400
+    assert "erasure" in late.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "token", "status"),
+    [
+        ({}, "ann", "", 200),
+        ({"identity_secret": SECRET}, "ann", "", 403),
+        ({"identity_secret": SECRET}, "ann", user_token(SECRET, "bob"), 403),
+        ({"identity_secret": SECRET}, "ann", user_token(SECRET, "ann"), 200),
+        ({"identity_secret": SECRET}, ME, "", 200),
+        ({"host": "0.0.0.0"}, "ann", "", 403),
+        ({"host": "0.0.0.0"}, ME, "", 200),
+    ],
+)
+def test_only_who_may_sees_changes_and_erases(tmp_path: Path, settings: dict[str, str], name: str, token: str, status: int) -> None:
+    with TestClient(app(tmp_path, **settings)) as client:
+        given = {"params": {"user_token": token}}
+        assert client.get(f"/v1/users/{name}", **given).status_code == status
+        assert client.put(f"/v1/users/{name}", json={}, **given).status_code == status
+        assert client.delete(f"/v1/users/{name}", **given).status_code == status
+
+
+def test_a_guessed_id_of_a_user_as_a_device_shows_nothing_of_the_user(tmp_path: Path) -> None:
+    long = "customer-number-0000000042"
+    with closing(EventLog(tmp_path / "store" / "events", consent="assumed")) as log:
+        log.add([Event("click", NOW, user_id=long, products=("A",))])
+    with TestClient(app(tmp_path, identity_secret=SECRET)) as client:
+        assert client.get(f"/v1/users/{long}").json()["events"] == []
+        assert client.delete(f"/v1/users/{long}").json()["events"] == {}
+        mine = client.get(f"/v1/users/{long}", params={"user_token": user_token(SECRET, long)})
+        assert len(mine.json()["events"]) == 1
+
+
+@pytest.mark.parametrize("body", [{"consent": {"all": True}}, {"preferences": {"price": "free"}}, {"more": 1}, {"preferences": {"brands": ["x"] * 51}}])
+def test_what_makes_no_sense_is_refused(client: TestClient, body: object) -> None:
+    answer = client.put(f"/v1/users/{ME}", json=body)
+    assert answer.status_code == 400
+
+
+def test_a_shop_that_keeps_nothing_says_so(tmp_path: Path) -> None:
+    with TestClient(app(tmp_path, events=False)) as client:
+        assert client.get(f"/v1/users/{ME}").status_code == 404
+        assert client.delete(f"/v1/users/{ME}").status_code == 404
+
+
+def test_models_are_known_by_what_they_were_made_from(tmp_path: Path) -> None:
+    uses = Uses(tmp_path)
+    uses.add("examples", "e1", ["aa", "bb"])
+    uses.inherit("model", "encoder 1", "examples", "e1")
+    uses.add("examples", "e1", ["bb", ""])  # made again
+    assert [(u.kind, u.name) for u in uses.of("aa")] == [("model", "encoder 1")]
+    assert {u.kind for u in uses.of("bb")} == {"examples", "model"}
+    assert uses.forget("bb") == 2
+    assert uses.of("bb") == []
+    uses.close()
+
+
+def test_the_command_line_does_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner()
+
+    def said(*words: str, code: int = 0) -> str:
+        done = run.invoke(command_line, ["people", *words])
+        assert done.exit_code == code or (code and done.exception), done.output
+        return done.stdout
+
+    assert json.loads(said("consent", "--user", "ann", "--personalisation", "--no-improvement")) == {
+        "personalisation": True, "improvement": False
+    }  # fmt: skip
+    with closing(EventLog(tmp_path / "store" / "events")) as log:
+        log.add([Event("click", NOW, user_id="ann", products=("A",))])
+        assert len(export_person(log, "ann").events) == 1
+    assert len(json.loads(said("export", "--user", "ann"))["events"]) == 1
+    receipt = said("forget", "--user", "ann")
+    (tmp_path / "receipt.json").write_text(receipt)
+    assert "genuine" in said("verify", "receipt.json")
+    (tmp_path / "receipt.json").write_text(receipt.replace('"click": 1', '"click": 2'))
+    said("verify", "receipt.json", code=2)
+    said("export", code=2)
+    with closing(EventLog(tmp_path / "store" / "events")) as log:
+        assert erase_person(log, "ann").events == {}
