@@ -101,7 +101,7 @@ class Settings(BaseSettings):
 
     # Events and people
     personal: float = Field(
-        0.15, ge=0, le=0.5, description="How far what is known of a person may move products; 0 is the same order for everyone."
+        0.3, ge=0, le=1, description="How far what is known of a person may move products; 0 is the same order for everyone."
     )
     events: bool = Field(True, description="Take in what shoppers do (`/v1/events`) and keep it in the store.")
     consent: Literal["asked", "assumed"] = Field(

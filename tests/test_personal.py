@@ -228,3 +228,31 @@ def test_a_memory_that_cannot_be_read_is_a_strangers_answer(tmp_path: Path) -> N
     (tmp_path / "store" / "events" / "people.sqlite").write_bytes(b"no database" * 200)
     assert engine.search(SearchRequest(q="tent", client_id=ME)).applied.personal is None
     assert Shopper().shopper["personalize"] is True
+
+
+def test_simulated_shoppers_gain_by_their_own_history(tmp_path: Path) -> None:
+    from evals.evalsets import View
+    from evals.personal import evaluate_personal
+
+    rng = np.random.default_rng(0)
+    products = [
+        Product(
+            f"{kind}{n:03d}",
+            f"{kind} {rng.choice(['plain', 'fine', 'light'])}",
+            brand=str(rng.choice(["Alba", "Bora", "Cima", "Dora"])),
+            category=("Shop", kind, "All"),
+            price=Money(int(rng.integers(500, 5000)), "USD"),
+            attributes={"color": (str(rng.choice(["red", "green", "white"])),)},
+        )
+        for kind in ("jacket", "tent", "kettle", "mug")
+        for n in range(40)
+    ]
+    engine = toy_engine(tmp_path, products, min_relevance=0.0, tail_relevance=0.0)
+    judged = View("all", {"q": {f"mug{n:03d}": n % 4 for n in range(40)}})
+    scores = evaluate_personal(engine, judged, {"q": "mug"}, shoppers=150, bought=8, seed=1)
+    rows = {row.name: row for row in scores.rows}
+    assert rows["own history"].gain.low > 0
+    assert rows["no taste"].gain.high > -0.02
+    assert rows["own history"].gain.mean > rows["somebody else's history"].gain.mean
+    assert "judged queries, nDCG@10" in rows
+    assert evaluate_personal(engine, shoppers=20, seed=2).to_dict() == evaluate_personal(engine, shoppers=20, seed=2).to_dict()

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(
-    what: Annotated[str, typer.Argument(help="relevance, explanations or guide.")] = "relevance",
+    what: Annotated[str, typer.Argument(help="relevance, explanations, guide or personal.")] = "relevance",
     data: _Data = Path("examples/demo"),
     store: _Store = None,
     run: Annotated[Path | None, typer.Option(help="Score this TREC run instead of the current snapshot.")] = None,
@@ -57,20 +57,24 @@ def _eval(
     explanations: Annotated[int, typer.Option(help="Products explained by honest generators.", min=1)] = 600,
     corrupted: Annotated[int, typer.Option(help="Products that corrupted generators lie about.", min=0)] = 400,
     goals: Annotated[Path | None, typer.Option(help="WebShop's human_goals.json: how shoppers begin, for the guide.")] = None,
-    shoppers: Annotated[int, typer.Option(help="Simulated shoppers of the guide, a quarter of them Chinese.", min=4)] = 400,
+    shoppers: Annotated[int, typer.Option(help="Simulated shoppers; of the guide, a quarter Chinese.", min=4)] = 400,
     seed: Annotated[int, typer.Option(help="Another seed, other lies and shoppers.")] = 0,
     as_json: _Json = False,
 ) -> None:
     """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals. Or explanations: what is kept, cited and
-    said, and whether anything made false on purpose gets through. Or the guide: how many simulated shoppers find their product."""
+    said, and whether anything made false on purpose gets through. Or the guide: how many simulated shoppers find their product.
+    Or personal results: what they gain for simulated shoppers with a taste, and harm others."""
     if what == "explanations":
         _explanations(data, queries, store, explanations, corrupted, seed, as_json)
         return
     if what == "guide":
         _guide(store, goals, shoppers, seed, as_json)
         return
+    if what == "personal":
+        _personal(data, queries, store, shoppers, seed, as_json)
+        return
     if what != "relevance":
-        raise EvaluationError(f"There is nothing called {what!r} to measure. Known: relevance, explanations, guide.")
+        raise EvaluationError(f"There is nothing called {what!r} to measure. Known: relevance, explanations, guide, personal.")
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
     from evals.run import make_pool_run, make_run, read_run
@@ -135,6 +139,16 @@ def _guide(store: Path | None, goals: Path | None, shoppers: int, seed: int, as_
     english = goals_of(products, leads, shoppers - shoppers // 4, "en", seed)
     report = score_guiding(engine, [*english, *chinese], seed)
     _print(report.to_dict(), as_json, lambda: render(report, Console(highlight=False)))
+
+
+def _personal(data: Path, queries: Path | None, store: Path | None, shoppers: int, seed: int, as_json: bool) -> None:
+    """Have simulated shoppers search as strangers and as themselves."""
+    from evals.evalsets import load_evalset
+    from evals.personal import evaluate_personal, render
+
+    engine, evalset = _open(store), load_evalset(data, queries)
+    scores = evaluate_personal(engine, evalset.view(), evalset.queries, shoppers=shoppers, seed=seed)
+    _print(scores.to_dict(), as_json, lambda: render(scores, Console(highlight=False)))
 
 
 def _run(

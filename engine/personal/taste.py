@@ -3,7 +3,7 @@
 In: a person's last events, stated preferences, and the columns and vectors of a snapshot. Out: a :class:`Taste`, which says of rows
 how well they fit and why. A liking is how much more often a value turns up in what somebody chose than in the catalogue; it
 fades with time, counts more for a purchase than for a click, and is held back while there is little to go on. Nothing is
-disliked for not having been chosen. The price level is a place between the cheapest and the dearest of a category; what a
+disliked for not having been chosen. The price level is a place between the cheapest and the dearest of what is alike; what a
 product costs is the same for everyone. Knows nothing of queries or of how a list is ordered.
 """
 
@@ -30,18 +30,25 @@ Signal = Literal["similar", "brand", "category", "color", "size", "price", "stat
 FIELDS: tuple[tuple[str, Signal], ...] = (("brand", "brand"), ("category", "category"), ("color", "color"), ("size", "size"))
 """Fields whose values may be liked."""
 WEIGHTS: Mapping[Signal, float] = {
-    "similar": 0.4, "brand": 0.35, "category": 0.2, "color": 0.15, "size": 0.25, "price": 0.3, "stated": 0.5, "known": 0.0,
+    "similar": 0.2, "brand": 0.5, "category": 0.2, "color": 0.3, "size": 0.3, "price": 0.5, "stated": 0.6, "known": 0.0,
 }  # fmt: skip
 """What each signal can bring at most; their sum is bent so that it stays below 1."""
+_AVOIDED = 2.5
+"""What a value that somebody avoids takes away: more than all they like brings."""
 _WORTH = {"purchase": 1.0, "cart": 0.6, "click": 0.3}
 _HALF_LIFE_DAYS = 90.0
 _DAY_MS = 86_400_000.0
 _HELD_BACK = 1.5
-"""As much as one and a half fresh purchases of other tastes is assumed before anything was seen."""
+"""As much as one and a half fresh purchases without any taste is assumed before anything was seen."""
+_FULL_LIFT = math.log(20)
+"""A value chosen twenty times as often as the catalogue has it is liked wholly."""
 _NEAREST = 50
 _ALIKE = 0.5
 """A cosine below which two products are not alike."""
 _FEW_PRICES = 5
+_ALIKE_PRICES = 40
+_LEVELS = 20
+"""Products like one that its price is compared with, and products of a history that are looked at for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,8 @@ class Tastes:
     def __init__(self, table: Table, vectors: VectorIndex, row_of: Callable[[str], int | None]) -> None:
         self._vectors, self._row_of = vectors, row_of
         self._codes = {name: _Values(table, name) for name, _ in FIELDS}
-        self._levels = _price_levels(table, self._codes["category"])
+        self._prices = table.prices()
+        self._levels: dict[int, float] = {}
 
     def read(self, history: Sequence[StoredEvent], stated: Preferences | None, now_ms: int) -> Taste:
         """Return what events, the latest first, and stated preferences show."""
@@ -126,9 +134,10 @@ class Tastes:
                     self._by_value(taste, name, signal, labels, parts[place])
         level, sure = taste.price
         if sure:
-            for place, own in enumerate(self._levels[rows]):
+            prices = self._prices[rows]
+            for place, own in enumerate(_places(prices, prices).tolist()):
                 if not math.isnan(own):
-                    fit = 1 - 2 * abs(float(own) - level)
+                    fit = 1 - 2 * abs(own - level)
                     parts[place].append(Reason("price", WEIGHTS["price"] * sure * fit, ""))
         fits = np.array([math.tanh(sum(r.share for r in reasons)) for reasons in parts], np.float32)
         return fits, [sorted(reasons, key=lambda r: (r.signal != "known", -r.share, r.signal)) for reasons in parts]
@@ -155,7 +164,7 @@ class Tastes:
     def _by_value(self, taste: Taste, name: str, signal: Signal, labels: Sequence[str], reasons: list[Reason]) -> None:
         """Add what the values of one field say of one row: the most liked of them, or one that is avoided."""
         if any((name, label) in taste.avoids for label in labels):
-            reasons.append(Reason("stated", -WEIGHTS["stated"], next(v for v in labels if (name, v) in taste.avoids)))
+            reasons.append(Reason("stated", -_AVOIDED, next(v for v in labels if (name, v) in taste.avoids)))
             return
         liked = [(like.strength, label, like) for label in labels if (like := taste.likes.get((name, label)))]
         if liked:
@@ -177,13 +186,13 @@ class Tastes:
                     shown[label] = max(shown.get(label, (0.0, row, action)), (worth, row, action))
             for label, held in weight.items():
                 base = values.share(label)
-                strength = (held / seen - base) / (1 - base) * (held / (held + _HELD_BACK)) if base < 1 else 0.0
-                if strength > 0:
-                    likes[(name, label)] = Liking(strength, *shown[label][1:])
+                lift = (held + _HELD_BACK * base) / (seen + _HELD_BACK) / base
+                if lift > 1:
+                    likes[(name, label)] = Liking(min(1.0, math.log(lift) / _FULL_LIFT), *shown[label][1:])
         return likes
 
     def _level(self, near: Sequence[tuple[int, float, str]]) -> tuple[float, float]:
-        priced = [(float(self._levels[row]), worth) for row, worth, _ in near if not math.isnan(self._levels[row])]
+        priced = [(level, worth) for row, worth, _ in near[:_LEVELS] if not math.isnan(level := self._level_of(row))]
         total = sum(worth for _, worth in priced)
         if not total:
             return 0.5, 0.0
@@ -191,6 +200,13 @@ class Tastes:
         spread = math.sqrt(sum(worth * (level - mean) ** 2 for level, worth in priced) / total)
         # levels drawn by chance have a spread of 0.29: whoever buys at every level has none
         return mean, max(0.0, 1 - spread / 0.29) * total / (total + _HELD_BACK)
+
+    def _level_of(self, row: int) -> float:
+        """Return the place of a product's price among those most like it, NaN where there is none."""
+        if row not in self._levels:
+            alike = self._vectors.search(self._vectors.vectors(np.array([row]))[0], _ALIKE_PRICES).rows
+            self._levels[row] = float(_places(self._prices[[row]], self._prices[alike])[0])
+        return self._levels[row]
 
     def _said(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
         """Return the values of this catalogue that stated ones mean, in any writing."""
@@ -236,22 +252,10 @@ class _Values:
         return float(self._shares[self._places[label]])
 
 
-def _price_levels(table: Table, categories: _Values) -> NDArray[np.float32]:
-    """Return the place of each row's price between the cheapest (0) and the dearest (1) of its category, or of the nearest one
-    above it that has a few prices, float32 ``(n,)``; NaN where there is none such."""
-    prices = table.prices()
-    above: dict[int, list[str]] = {}
-    groups: defaultdict[str, list[int]] = defaultdict(list)
-    for row in np.flatnonzero(~np.isnan(prices)).tolist():
-        parts = next(iter(categories.of_row(row)), "").split(" > ")
-        above[row] = [" > ".join(parts[:depth]) for depth in range(len(parts), 0, -1)]
-        for path in above[row]:
-            groups[path].append(row)
-    ranked = {path: np.sort(prices[rows]) for path, rows in groups.items() if len(rows) >= _FEW_PRICES}
-    levels = np.full(table.n, np.nan, np.float32)
-    for row, paths in above.items():
-        among = next((ranked[path] for path in paths if path in ranked), None)
-        if among is not None:
-            low, high = np.searchsorted(among, prices[row], "left"), np.searchsorted(among, prices[row], "right")
-            levels[row] = (low + high) / 2 / len(among)
-    return levels
+def _places(prices: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the middle place of each price among others, from 0 (cheapest) to 1; NaN without a price or with few others."""
+    known = np.sort(among[~np.isnan(among)])
+    if len(known) < _FEW_PRICES:
+        return np.full(len(prices), np.nan)
+    low, high = np.searchsorted(known, prices, "left"), np.searchsorted(known, prices, "right")
+    return np.where(np.isnan(prices), np.nan, (low + high) / 2 / len(known))
