@@ -26,6 +26,7 @@ from api.routes.guide import guide_routes
 from api.routes.health import health_routes
 from api.routes.page import page_routes, static_files
 from api.routes.product import product_routes
+from api.routes.recommend import recommend_routes
 from api.routes.search import search_routes
 from api.routes.similar import similar_routes
 from api.routes.suggest import suggest_routes
@@ -96,6 +97,7 @@ def create_app(
         suggest_routes(engines),
         similar_routes(engines),
         product_routes(engines),
+        recommend_routes(engines, identity),
         explain_routes(engines, metrics),
         event_routes(intake, identity, metrics),
         user_routes(intake, identity, _forgetting(engines, sessions)),

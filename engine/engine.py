@@ -36,6 +36,8 @@ from engine.personal import Personally, PersonalResults, Remembered
 from engine.pipeline import BY_RELEVANCE, FirstHits, Pipeline, Plan, Vectors
 from engine.query import ParsedQuery
 from engine.rank import APART, Ranking, sort_rows
+from engine.recommend.answering import Recommendations
+from engine.recommend.request import RecommendRequest, RecommendResponse
 from engine.reranker import Reranker
 from engine.schema import (
     Answer,
@@ -79,7 +81,9 @@ class Engine:
         self._documents = Documents(folder / "documents", n)
         self._prefix = PrefixIndex(folder / "prefix")
         self._pipeline = Pipeline(snapshot, settings, self._documents)
-        self._personal = PersonalResults(settings, self._pipeline.table, self._pipeline.vectors, self._documents)
+        table, nearest = self._pipeline.table, self._pipeline.vectors
+        self._personal = PersonalResults(settings, table, nearest, self._documents)
+        self._recommendations = Recommendations(folder, table, nearest, self._documents, self.snapshot_id)
         self.languages = self._pipeline.languages
         endpoint = _endpoint(settings)
         self._reader = ProposedTurns(endpoint, self) if endpoint and settings.guide == "endpoint" else None
@@ -264,6 +268,16 @@ class Engine:
         ]
         return SimilarResponse(id=product_id, snapshot=self.snapshot_id, hits=hits)
 
+    def recommend(self, request: RecommendRequest) -> RecommendResponse:
+        """Return what a shopper may want next.
+
+        Raises:
+            FilterError: ``filter_by`` cannot be read.
+            NotFoundError: an id is not in this snapshot.
+            RequestError: the kind needs ``ids``, and there are none.
+        """
+        return self._recommendations.answer(request, self._personal.recall)
+
     def explain(self, request: ExplainRequest) -> Iterator[Claim | Done]:
         """Explain why these products answer this query; the claims come one by one, each already checked.
 
@@ -336,6 +350,10 @@ class Engine:
         """
         (row,) = self._documents.rows_of([product_id])
         return self._documents.document(row)
+
+    def product_vectors(self) -> NDArray[np.float32]:
+        """Return the unit vectors of all products, by id, float32 ``(n, d)``."""
+        return self._pipeline.vectors.vectors(np.arange(self.product_count))
 
     @property
     def product_ids(self) -> frozenset[str]:

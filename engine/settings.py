@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     consent: Literal["asked", "assumed"] = Field(
         "asked", description="Whether people are nobody until they said yes, or known until they said no."
     )
+    min_buyers: int = Field(
+        3, ge=2, description="Different people who must have bought two products before one is recommended with the other."
+    )
     event_rotation: Literal["month", "day"] = Field("month", description="How long one file of the event log covers.")
     event_days: int = Field(400, ge=1, le=36_500, description="Days after which events are deleted.")
     query_days: int = Field(90, ge=1, le=36_500, description="Days after which the words of logged searches are deleted.")

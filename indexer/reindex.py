@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,9 +18,11 @@ from engine.encoder.card import Card, read_card
 from engine.encoder.export import export_encoder
 from engine.encoder.source import languages_of
 from engine.engine import Engine
+from engine.events import EventLog
 from engine.index.snapshot import FORMAT, Manifest, open_snapshot
 from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
+from engine.recommend import Orders
 from engine.settings import Settings
 from engine.text import TEXT_VERSION, embedding_text
 from indexer.build import build_files, build_vectors, link_encoder
@@ -30,6 +33,7 @@ from indexer.logs import read_log
 from indexer.plan import make_plan
 from indexer.popular import Popular, popular_queries
 from indexer.publish import finish, list_files, new_id, prune, publish, writer_lock
+from indexer.sold import Sold, orders_of_log, save_recommendations
 from indexer.spool import Spool, spool_feed
 from indexer.workplace import Workplace, open_previous, previous_count, workplace
 
@@ -72,7 +76,7 @@ class IndexReport:
     """What a reindex did. ``snapshot`` equals ``previous`` when the feed changed nothing.
 
     ``searches`` counts the searches of the log that are common enough to suggest, and the others by reason.
-    ``judged`` is what was found where the encoder changed.
+    ``orders`` is how many orders recommendations rest on. ``judged`` is what was found where the encoder changed.
     ``rejects_file`` says line, id, reason and detail of every rejected row; it is empty when there is none.
     """
 
@@ -94,6 +98,7 @@ class IndexReport:
     recall: float
     parity: dict[str, Any]
     searches: dict[str, int]
+    orders: int
     judged: list[dict[str, Any]]
     seconds: float
 
@@ -143,6 +148,8 @@ def reindex(
         progress.start("Building", len(spool.ids), "products")
         counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts)
         measured = build_vectors(spool, plan.vectors, queries, work.folder)
+        sold = _sold(settings, spool.ids)
+        counts |= save_recommendations(sold.orders, plan.vectors, work.folder, settings.min_buyers)
         link_encoder(exported, work.folder)
         check_vectors(work.folder, measured["recall"])
         manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured | {"languages": languages})
@@ -156,6 +163,7 @@ def reindex(
             if judge is not None and previous is not None and previous.manifest.encoder != manifest.encoder:
                 progress.note("Comparing with the encoder that serves")
                 judged = judge(Engine(previous, settings), Engine(open_snapshot(work.root, manifest.id), settings))
+            _note_people(settings, manifest.id, sold.people)
             publish(store, finished)
         else:
             progress.note("Nothing changed, so the current snapshot stays.")
@@ -180,6 +188,7 @@ def reindex(
         recall=measured["recall"],
         parity=_parity(card),
         searches={"common": len(popular.texts), **popular.left_out} if settings.query_log else {},
+        orders=counts.get("orders", 0),
         judged=judged,
         seconds=round(time.monotonic() - started, 2),
     )
@@ -201,6 +210,21 @@ def _popular(settings: Settings) -> Popular:
     if not settings.query_log:
         return Popular({}, {})
     return popular_queries(read_log(Path(settings.query_log)), settings.min_query_users)
+
+
+def _sold(settings: Settings, ids: list[str]) -> Sold:
+    """Return what the event log knows of sales; nothing where there is no log."""
+    if not settings.events or not EventLog.exists(settings):
+        return Sold(Orders.none())
+    with closing(EventLog.open(settings)) as log:
+        return orders_of_log(log, ids)
+
+
+def _note_people(settings: Settings, snapshot: str, people: frozenset[str]) -> None:
+    """Write down whose events a snapshot was made from, before it can be used."""
+    if people:
+        with closing(EventLog.open(settings)) as log:
+            log.uses.add("snapshot", snapshot, people)
 
 
 def _export(spool: Spool, settings: Settings, progress: Progress, glossing: Lexicon | None) -> Path:

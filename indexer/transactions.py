@@ -12,16 +12,17 @@ import gzip
 import hashlib
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from engine.errors import FeedError
 from engine.events.ubi import read_time_ms
 
-__all__ = ["Sale", "Sales", "iterate_sales", "read_sales"]
+__all__ = ["Sale", "Sales", "iterate_sales", "products_sold", "read_sales"]
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "order": ("invoice", "invoiceno", "order_id", "order", "transaction_id", "orderid"),
@@ -87,6 +88,21 @@ def iterate_sales(path: Path) -> Iterator[Sale | str]:
         if not named:
             named = _named(path, row)
         yield _sale(row, named)
+
+
+def products_sold(sales: Sales) -> Iterator[dict[str, Any]]:
+    """Yield the products of orders as rows of a feed, by id: the first description each was sold under, and its median price where
+    prices are known; for a shop that has a till and no feed."""
+    titles: dict[str, tuple[float, str]] = {}
+    prices: defaultdict[str, list[float]] = defaultdict(list)
+    for sale in sales.lines:
+        if sale.description:
+            titles[sale.product] = min(titles.get(sale.product, (sale.time_s, sale.description)), (sale.time_s, sale.description))
+        if sale.price > 0:
+            prices[sale.product].append(sale.price)
+    for product in sorted(titles):
+        row: dict[str, Any] = {"id": product, "title": titles[product][1]}
+        yield row | ({"price": round(median(prices[product]), 2)} if prices[product] else {})
 
 
 def _named(path: Path, row: Mapping[str, Any]) -> dict[str, str]:

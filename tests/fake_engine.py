@@ -17,6 +17,7 @@ from api.reload import Engines
 from engine.errors import FilterError, NotFoundError, SnapshotError
 from engine.explain import Done
 from engine.guide import Comparison, GuideReply, GuideRequest, Piece
+from engine.recommend.request import Recommended, RecommendRequest, RecommendResponse
 from engine.schema import (
     Answer,
     Applied,
@@ -120,6 +121,10 @@ class FakeEngine:
     def suggest(self, q: str, limit: int = 8) -> SuggestResponse:
         found = [Suggestion(text=q + str(i), kind="phrase", spans=[(0, len(q))]) for i in range(limit)]
         return SuggestResponse(q=q, snapshot=self.snapshot_id, suggestions=found)
+
+    def recommend(self, request: RecommendRequest) -> RecommendResponse:
+        hits = [Recommended(document=hit.document, score=1.0) for hit in self._hits(request.k)]
+        return RecommendResponse(kind=request.kind, snapshot=self.snapshot_id, hits=hits, orders=0, events=0)
 
     def forget_words(self) -> None:
         pass

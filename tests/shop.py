@@ -51,6 +51,8 @@ def write_feed(products: list[Product], path: Path) -> Path:
         row["category"] = " > ".join(p.category)
         row["availability"] = p.availability
         row["mpn"] = p.mpn
+        if p.item_group_id:
+            row["item_group_id"] = p.item_group_id
         if p.price is not None:
             row["price"] = str(p.price)
         for name, values in p.attributes.items():

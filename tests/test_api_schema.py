@@ -32,6 +32,7 @@ OPERATIONS = [
     "POST /v1/events",
     "POST /v1/explain",
     "POST /v1/guide",
+    "POST /v1/recommend",
     "POST /v1/search",
     "PUT /v1/users/{user_id}",
 ]

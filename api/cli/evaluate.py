@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(
-    what: Annotated[str, typer.Argument(help="relevance, explanations, guide or personal.")] = "relevance",
+    what: Annotated[str, typer.Argument(help="relevance, explanations, guide, personal or recommendations.")] = "relevance",
     data: _Data = Path("examples/demo"),
     store: _Store = None,
     run: Annotated[Path | None, typer.Option(help="Score this TREC run instead of the current snapshot.")] = None,
@@ -58,12 +59,14 @@ def _eval(
     corrupted: Annotated[int, typer.Option(help="Products that corrupted generators lie about.", min=0)] = 400,
     goals: Annotated[Path | None, typer.Option(help="WebShop's human_goals.json: how shoppers begin, for the guide.")] = None,
     shoppers: Annotated[int, typer.Option(help="Simulated shoppers; of the guide, a quarter Chinese.", min=4)] = 400,
+    orders: Annotated[Path | None, typer.Option(help="Orders to recommend from, as CSV or Parquet; else those of the log.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other lies and shoppers.")] = 0,
     as_json: _Json = False,
 ) -> None:
     """Measure relevance: nDCG@10, MRR, P, R@100 and Judged@10, with 95 % intervals. Or explanations: what is kept, cited and
     said, and whether anything made false on purpose gets through. Or the guide: how many simulated shoppers find their product.
-    Or personal results: what they gain for simulated shoppers with a taste, and harm others."""
+    Or personal results: what they gain for simulated shoppers with a taste, and harm others. Or recommendations: how well they
+    foretell next orders, beside popularity, personal frequency, item-kNN and EASE."""
     if what == "explanations":
         _explanations(data, queries, store, explanations, corrupted, seed, as_json)
         return
@@ -73,8 +76,12 @@ def _eval(
     if what == "personal":
         _personal(data, queries, store, shoppers, seed, as_json)
         return
+    if what == "recommendations":
+        _recommendations(store, orders, as_json)
+        return
     if what != "relevance":
-        raise EvaluationError(f"There is nothing called {what!r} to measure. Known: relevance, explanations, guide, personal.")
+        known = "relevance, explanations, guide, personal, recommendations"
+        raise EvaluationError(f"There is nothing called {what!r} to measure. Known: {known}.")
     from evals.evalsets import load_evalset
     from evals.evaluate import evaluate, render, write_per_query
     from evals.run import make_pool_run, make_run, read_run
@@ -148,6 +155,24 @@ def _personal(data: Path, queries: Path | None, store: Path | None, shoppers: in
 
     engine, evalset = _open(store), load_evalset(data, queries)
     scores = evaluate_personal(engine, evalset.view(), evalset.queries, shoppers=shoppers, seed=seed)
+    _print(scores.to_dict(), as_json, lambda: render(scores, Console(highlight=False)))
+
+
+def _recommendations(store: Path | None, orders: Path | None, as_json: bool) -> None:
+    """Foretell orders of the last months from those before."""
+    from engine.events import EventLog
+    from evals.recommending.measuring import recommend_scores, render
+    from indexer.sold import orders_of_log, orders_of_sales
+    from indexer.transactions import read_sales
+
+    engine, told = _open(store), Console(stderr=True, highlight=False)
+    ids = sorted(engine.product_ids)
+    if orders is None:
+        with closing(EventLog.open(engine.settings)) as log:
+            bought = orders_of_log(log, ids).orders
+    else:
+        bought = orders_of_sales(read_sales(orders).lines, ids)
+    scores = recommend_scores(bought, engine.product_vectors(), note=lambda line: told.print(line, style="dim"))
     _print(scores.to_dict(), as_json, lambda: render(scores, Console(highlight=False)))
 
 
@@ -283,18 +308,22 @@ def _variants(
 
 
 def _convert(
-    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; pairs; quepid, opensearch; ubi.")],
+    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; pairs; quepid, opensearch; ubi; orders.")],
     source: Annotated[Path, typer.Argument(help="Folder as it is downloaded, file as it is exported, or UBI log.")],
     out: Annotated[Path, typer.Argument(help="Folder for queries.tsv, qrels.txt and, of a collection, feed.jsonl.")],
     locale: Annotated[str, typer.Option(help="Part of ESCI: us, es or jp.")] = "us",
     as_json: _Json = False,
 ) -> None:
-    """Turn a public test collection, another tool's judgements or clicks of a search log into an evaluation set."""
+    """Turn a public test collection, another tool's judgements or clicks of a search log into an evaluation set; or orders into a
+    feed of the products that were sold."""
     from evals.adapters import convert
     from evals.clicks import click_judgements
     from evals.exchange import FORMATS, read_judgements
     from indexer.logs import read_log
 
+    if kind == "orders":
+        _feed_of_orders(source, out)
+        return
     if kind == "ubi":
         found = click_judgements(read_log(source))
         found.write(out)
@@ -313,6 +342,16 @@ def _convert(
             typer.echo(f"  {count:6d}  {reason}")
 
     _print(values, as_json, show)
+
+
+def _feed_of_orders(source: Path, out: Path) -> None:
+    """Write the products of a file of orders as a feed."""
+    from indexer.transactions import products_sold, read_sales
+
+    out.mkdir(parents=True, exist_ok=True)
+    rows = list(products_sold(read_sales(source)))
+    (out / "feed.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    typer.echo(f"{len(rows)} products in {out / 'feed.jsonl'}.")
 
 
 def _export(

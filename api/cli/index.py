@@ -151,6 +151,8 @@ def _show(report: IndexReport, console: Console) -> None:
     _show_judged(report, console)
     if report.searches:
         console.print("Searches of the log: " + ", ".join(f"{n} {name}" for name, n in report.searches.items()) + ".", markup=False)
+    if report.orders:
+        console.print(f"Recommendations rest on {report.orders} orders of the event log.")
     if report.snapshot == report.previous:
         console.print(f"Nothing changed: {report.snapshot} keeps serving. {report.seconds:.1f} s.", markup=False)
     else:

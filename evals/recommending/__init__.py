@@ -1,0 +1,1 @@
+"""Recommendations measured on orders split by time, beside plain baselines."""
