@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -35,6 +36,7 @@ from api.security import GuardMiddleware, HeadersMiddleware, RateLimit
 from api.sessions import Sessions
 from engine.engine import Engine
 from engine.events import EventLog
+from engine.experiment import Experiment, Experimenting, read_experiment
 from engine.index.snapshot import current_id
 from engine.settings import Settings
 
@@ -56,11 +58,12 @@ def create_app(
     ``engine_factory`` opens the snapshot that ``pointer`` names; both are there to be replaced in tests.
 
     Raises:
-        SettingsError: the rate limit is not one.
+        SettingsError: the rate limit is not one, or the experiment cannot be tried.
     """
     metrics = Metrics()
+    experiment = read_experiment(Path(settings.experiment)) if settings.experiment else None
     engines = Engines(
-        lambda: engine_factory(settings),
+        lambda: _trying(engine_factory(settings), experiment),
         lambda: pointer(settings.store),
         settings.reload_interval_s,
         metrics.reload_failure,
@@ -110,6 +113,11 @@ def create_app(
     install_problems(app)
     _add_middleware(app, settings, metrics)
     return app
+
+
+def _trying(engine: Engine, experiment: Experiment | None) -> Engine:
+    """Return an engine that takes part in an experiment, if there is one."""
+    return cast(Engine, Experimenting(engine, experiment)) if experiment else engine
 
 
 def _catalogue(engines: Engines) -> Callable[[str], bool]:

@@ -282,6 +282,7 @@ class SearchResponse(Wire):
     facet_counts: list[Facet]
     applied: Applied
     search_time_ms: float
+    variants: dict[str, str] = Field({}, description="The variant of each experiment that answered.")
 
 
 class Capabilities(Wire):
@@ -298,12 +299,13 @@ class Capabilities(Wire):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A search answered and ready to send: ``json`` is the text of a :class:`SearchResponse`, ``found`` its total, ``query_id`` its
-    name and ``ids`` the products on its page."""
+    name, ``ids`` the products on its page and ``variants`` the variant of each experiment that answered."""
 
     json: bytes
     found: int
     query_id: str = ""
     ids: tuple[str, ...] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)
 
     def response(self) -> SearchResponse:
         """Return the answer as a record."""

@@ -107,6 +107,7 @@ class Settings(BaseSettings):
     consent: Literal["asked", "assumed"] = Field(
         "asked", description="Whether people are nobody until they said yes, or known until they said no."
     )
+    experiment: str = Field("", description="TOML file of an experiment that searches take part in; empty is none.")
     min_buyers: int = Field(
         3, ge=2, description="Different people who must have bought two products before one is recommended with the other."
     )

@@ -101,4 +101,5 @@ def _searched(wanted: SearchRequest, found: Answer) -> Event:
         query_id=found.query_id,
         query=wanted.q,
         products=found.ids,
+        variants=dict(found.variants) or None,
     )
