@@ -67,7 +67,7 @@ class Gathering:
         border = times[int(_LATE * len(times))]
         early, late = _halves(renamed, border)
         train = list(click_examples(early, self.products, self.left_out["log"], debiased))
-        test = list(click_examples(late, self.products, self.left_out["log"], debiased)) if late.queries else []
+        test = list(click_examples(late, self.products, self.left_out["log"], debiased)) if late.queries and late.actions else []
         self._add(train, test)
 
     def add_users(self, log: SearchLog) -> None:

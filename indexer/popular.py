@@ -13,11 +13,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from engine.language import folded_line
+from engine.privacy import KINDS, find_personal
 from indexer.logs import SearchLog
 
 __all__ = ["Popular", "personal", "popular_queries"]
 
-_PERSONAL = re.compile(r"@|https?:|www\.|(?:\d[\s().+/-]*){7,}|\d{1,3}(?:\.\d{1,3}){3}", re.IGNORECASE)
+_PERSONAL = re.compile(
+    rf"@|https?:|www\.|(?:\d[\s().+/-]*){{7,}}|\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[(?:{'|'.join(KINDS)})\]", re.IGNORECASE
+)
 _SHORTEST, _LONGEST = 2, 60
 
 
@@ -30,8 +33,8 @@ class Popular:
 
 
 def personal(text: str) -> bool:
-    """Return whether a text could hold an address, a number of a person or a link."""
-    return bool(_PERSONAL.search(text))
+    """Return whether a text could hold an address, a number of a person or a link, or did before it was masked."""
+    return bool(_PERSONAL.search(text) or find_personal(text))
 
 
 def popular_queries(log: SearchLog, least: int) -> Popular:

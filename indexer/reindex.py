@@ -29,7 +29,7 @@ from indexer.build import build_files, build_vectors, link_encoder
 from indexer.embed import embed_missing, open_encoders
 from indexer.feeds import open_feed
 from indexer.gate import check_counts, check_snapshot, check_vectors
-from indexer.logs import read_log
+from indexer.logs import logged, read_log
 from indexer.plan import make_plan
 from indexer.popular import Popular, popular_queries
 from indexer.publish import finish, list_files, new_id, prune, publish, writer_lock
@@ -187,7 +187,7 @@ def reindex(
         encoder=products.fingerprint,
         recall=measured["recall"],
         parity=_parity(card),
-        searches={"common": len(popular.texts), **popular.left_out} if settings.query_log else {},
+        searches={"common": len(popular.texts), **popular.left_out} if popular.texts or popular.left_out else {},
         orders=counts.get("orders", 0),
         judged=judged,
         seconds=round(time.monotonic() - started, 2),
@@ -206,10 +206,13 @@ def _read(
 
 
 def _popular(settings: Settings) -> Popular:
-    """Return the searches that may be suggested; none without a log."""
-    if not settings.query_log:
+    """Return the searches that may be suggested: of the log that is named, else of the store's own; none without either."""
+    if settings.query_log:
+        return popular_queries(read_log(Path(settings.query_log)), settings.min_query_users)
+    if not settings.events or not EventLog.exists(settings):
         return Popular({}, {})
-    return popular_queries(read_log(Path(settings.query_log)), settings.min_query_users)
+    with closing(EventLog.open(settings)) as log:
+        return popular_queries(logged(log), settings.min_query_users)
 
 
 def _sold(settings: Settings, ids: list[str]) -> Sold:

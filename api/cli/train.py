@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -79,6 +80,7 @@ def _examples(
     data: Annotated[list[Path] | None, typer.Option(help="Folder with queries and judgements; may be given often.")] = None,
     view: Annotated[str, typer.Option(help="Which judgements; empty is the main view.")] = "",
     log: Annotated[list[Path] | None, typer.Option(help="Search log (UBI); may be given often.")] = None,
+    events: Annotated[bool, typer.Option("--events", help="What the store's own event log knows.")] = False,
     orders: Annotated[list[Path] | None, typer.Option(help="Orders, Parquet or CSV; may be given often.")] = None,
     catalogue: Annotated[
         int, typer.Option(help="Queries made from each product; without one, 3 where nothing else is given.", min=-1)
@@ -93,11 +95,12 @@ def _examples(
 ) -> None:
     """Make training examples from judgements, search logs and orders, or from the catalogue alone."""
     from engine.engine import Engine
+    from engine.events import EventLog
     from engine.lexicon import Lexicon
     from engine.train.examples import write_examples
     from evals.evalsets import load_evalset
     from evals.examples import Gathering
-    from indexer.logs import read_log
+    from indexer.logs import logged, read_log
     from indexer.transactions import read_sales
 
     settings = load_settings(store=store)
@@ -105,11 +108,21 @@ def _examples(
     found = Gathering({p.id: p for p in engine.products()}, folds, seed)
     for folder in data or ():
         found.add_judged(load_evalset(folder), view)
-    for path in log or ():
-        if per_user:
-            found.add_users(read_log(path))
+    logs = [read_log(path) for path in log or ()]
+    people: set[str] = set()
+    if events:
+        with closing(EventLog.open(settings)) as kept:
+            own = logged(kept)
+        if own.actions:
+            logs.append(own)
+            people = {q.user for q in own.queries} | {a.user for a in own.actions}
         else:
-            found.add_log(read_log(path), debiased=not raw_clicks)
+            typer.echo("The event log has no action that belongs to a search, so nothing is taken from it.", err=True)
+    for one in logs:
+        if per_user:
+            found.add_users(one)
+        else:
+            found.add_log(one, debiased=not raw_clicks)
     for path in orders or ():
         found.add_sales(read_sales(path))
     each = catalogue if catalogue >= 0 else 0 if found.train else 3
@@ -117,9 +130,13 @@ def _examples(
     if each:
         found.add_catalogue(lexicon, each)
     sources = {"data": data, "log": log, "orders": orders}
-    told = {name: [path.name for path in paths] for name, paths in sources.items() if paths}
+    told: dict[str, Any] = {name: [path.name for path in paths] for name, paths in sources.items() if paths}
+    told |= {"event_log": str(settings.store)} if events else {}
     glossing = None if "zh" in engine.languages else lexicon
     card = write_examples(out, found.finish(glossing, {**told, "snapshot": engine.snapshot_id, "catalogue": each, "folds": folds}))
+    if people:
+        with closing(EventLog.open(settings)) as kept:
+            kept.uses.add("examples", card["fingerprint"], people)
     if as_json:
         typer.echo(json.dumps(card, ensure_ascii=False))
         return
@@ -130,6 +147,16 @@ def _examples(
         typer.echo(f"{part}: {sizes} ({kinds})")
     for part, counted in card["left_out"].items():
         typer.echo(f"left out of {part}: " + ", ".join(f"{n:,} × {reason}" for reason, n in counted.items()))
+
+
+def _note_model(examples: Path, out: Path) -> None:
+    """Write down that a model saw the people whose events its examples were made from."""
+    from engine.events import EventLog
+
+    card = json.loads((examples / "card.json").read_bytes())
+    if store := card.get("made_from", {}).get("event_log"):
+        with closing(EventLog.open(load_settings(store=Path(store)))) as log:
+            log.uses.inherit("model", str(out), "examples", card["fingerprint"])
 
 
 @_train.command("vocabulary")
@@ -216,6 +243,7 @@ def _encoder(
                 model, read_examples(examples), out, privacy, device=device, note=watch.note, advance=watch.advance
             )
         _show(card, out, as_json)
+        _note_model(examples, out)
         return
     found = read_examples(examples)
     if epochs is None and not steps:
@@ -243,6 +271,7 @@ def _encoder(
             note=watch.note,
             advance=watch.step,
         )
+    _note_model(examples, out)
     _show(card, out, as_json)
 
 
@@ -295,6 +324,7 @@ def _reranker(
             note=watch.note,
             advance=watch.step,
         )
+    _note_model(examples, out)
     if as_json:
         typer.echo(card.model_dump_json())
         return

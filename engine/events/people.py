@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from engine.errors import EventLogError
+from engine.events.files import open_database
 from engine.lasting import sync
 
 __all__ = ["PURPOSES", "Forgotten", "People", "Person", "Purpose"]
@@ -27,7 +27,10 @@ __all__ = ["PURPOSES", "Forgotten", "People", "Person", "Purpose"]
 Purpose = Literal["personalisation", "improvement"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 """``personalisation`` is this person's own results, ``improvement`` is measuring, training and what is bought together."""
-_BUSY_S = 30.0
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS people (person TEXT PRIMARY KEY, consent TEXT NOT NULL, stated TEXT NOT NULL, "
+    "updated_ms INTEGER NOT NULL) WITHOUT ROWID"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +60,7 @@ class People:
         self._read: list[Forgotten] = []
         self._read_at = (0, 0)
         self._lock = threading.Lock()
-        try:
-            self._db = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            for setting in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
-                self._db.execute(f"PRAGMA {setting}")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS people (person TEXT PRIMARY KEY, consent TEXT NOT NULL, stated TEXT NOT NULL, "
-                "updated_ms INTEGER NOT NULL) WITHOUT ROWID"
-            )
-            self._path.chmod(0o600)
-            sync(folder)
-        except sqlite3.Error as error:
-            raise EventLogError(f"{self._path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error
+        self._db = open_database(self._path, _SCHEMA)
 
     def close(self) -> None:
         """Close the file."""

@@ -5,23 +5,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import EventLogError
+from engine.events.files import open_database
 
 __all__ = ["Use", "Uses"]
 
-_BUSY_S = 30.0
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS uses (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, at_ms INTEGER NOT NULL, "
-    "UNIQUE (kind, name))",
-    "CREATE TABLE IF NOT EXISTS saw (person TEXT NOT NULL, use INTEGER NOT NULL, PRIMARY KEY (person, use)) WITHOUT ROWID",
-)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS uses (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, at_ms INTEGER NOT NULL,
+  UNIQUE (kind, name));
+CREATE TABLE IF NOT EXISTS saw (person TEXT NOT NULL, use INTEGER NOT NULL, PRIMARY KEY (person, use)) WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +36,7 @@ class Uses:
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
-        path = folder / "uses.sqlite"
-        try:
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            for line in ("PRAGMA synchronous=FULL", "PRAGMA secure_delete=ON", *_SCHEMA):
-                self._db.execute(line)
-            path.chmod(0o600)
-        except sqlite3.Error as error:
-            raise EventLogError(f"{path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error
+        self._db = open_database(folder / "uses.sqlite", _SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
@@ -80,4 +71,6 @@ class Uses:
     def forget(self, person: str) -> int:
         """Take a person off every list, and return how many those were."""
         with self._lock:
-            return self._db.execute("DELETE FROM saw WHERE person = ?", (person,)).rowcount
+            gone = self._db.execute("DELETE FROM saw WHERE person = ?", (person,)).rowcount
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return gone

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.errors import EventLogError
-from engine.lasting import sync
+from engine.events.files import open_database
 
 __all__ = ["COLUMNS", "Volume"]
 
@@ -35,7 +34,6 @@ CREATE INDEX by_query ON events (query_id, kind) WHERE query_id IS NOT NULL;
 CREATE TABLE applied (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 PRAGMA user_version = {_FORMAT};
 """
-_BUSY_S = 30.0
 
 
 class Volume:
@@ -43,39 +41,24 @@ class Volume:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._db = open_database(path)
         try:
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            self._log_ahead()
-            self._open()
+            self._make()
         except sqlite3.Error as error:
             raise EventLogError(f"{path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error
 
-    def _log_ahead(self) -> None:
-        """Turn the write-ahead log on, which does not wait by itself for another process that does the same."""
-        until = time.monotonic() + _BUSY_S
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
+    def _make(self) -> None:
+        """Make the tables of a new file.
 
-    def _open(self) -> None:
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("PRAGMA secure_delete=ON")
-        self._db.execute("PRAGMA cache_size=-16384")
+        Raises:
+            sqlite3.Error: the file is of another format, or damaged.
+        """
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            self._db.execute("BEGIN IMMEDIATE")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()  # another process may have been faster
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
+            with self._writing():
+                (version,) = self._db.execute("PRAGMA user_version").fetchone()  # another process may have been faster
+                for statement in _SCHEMA.split(";") if version == 0 else ():
                     self._db.execute(statement)
-            self._db.execute("COMMIT")
-            self.path.chmod(0o600)
-            sync(self.path.parent)
         elif version != _FORMAT:
             raise sqlite3.DatabaseError(f"it is of format {version}, this version reads {_FORMAT}")
 

@@ -1,0 +1,47 @@
+"""SQLite files that last: what is committed is on the disk, what is deleted is overwritten, several processes may share them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from engine.errors import EventLogError
+from engine.lasting import sync
+
+__all__ = ["open_database"]
+
+_BUSY_S = 30.0
+
+
+def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
+    """Return a connection in autocommit mode for one thread at a time; ``schema`` is run where the file is new to it.
+
+    Raises:
+        EventLogError: it cannot be opened.
+    """
+    try:
+        database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        _log_ahead(database)
+        for setting in ("synchronous=FULL", "secure_delete=ON", "cache_size=-16384"):
+            database.execute(f"PRAGMA {setting}")
+        for statement in filter(None, map(str.strip, schema.split(";"))):
+            database.execute(statement)
+        path.chmod(0o600)
+        sync(path.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise EventLogError(f"{path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error
+    return database
+
+
+def _log_ahead(database: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on, which does not wait by itself for another process that does the same."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
