@@ -212,3 +212,31 @@ def test_a_product_s_markup_is_text_in_the_guide(page: Page, shop: str) -> None:
     _turn(page, "<img src=x onerror=alert(1)> tent")
     assert page.locator(".guide-log img").count() == 0
     expect(page.locator(".guide-mine").last).to_contain_text("<img")
+
+
+def test_personal_results_are_off_until_wanted_and_forgotten_when_not(page: Page, shop: str) -> None:
+    page.goto(shop)
+    ask(page, "hiking jacket")
+    switch = page.get_by_role("button", name="Personal: off")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    before, count = page.locator("article h3").all_inner_texts(), page.get_by_role("status").inner_text()
+    assert page.evaluate("localStorage.length") == 0
+    switch.click()
+    expect(page.get_by_role("button", name="Personal: on")).to_be_enabled()
+    wanted = cards(page).nth(6)
+    name = wanted.locator("h3").inner_text()
+    with page.expect_response(lambda r: r.url.endswith("/v1/events") and r.status == 200):
+        wanted.get_by_role("button", name="Why this").click()
+    ask(page, "hiking jacket ")
+    expect(page.locator(".personal-note")).to_have_text("In your own order, by 1 thing you did here.")
+    expect(page.get_by_role("article").filter(has_text=name).first.locator(".because")).to_have_text("You looked at this")
+    expect(page.get_by_role("status")).to_have_text(count)
+    me = page.evaluate("localStorage.getItem('daogou-me')")
+    assert len(httpx.get(f"{shop}/v1/users/{me}").json()["events"]) >= 2
+    page.get_by_role("button", name="Personal: on").click()
+    expect(page.get_by_role("button", name="Personal: off")).to_be_enabled()
+    expect(page.locator(".personal-note")).to_have_count(0)
+    assert page.locator("article h3").all_inner_texts() == before
+    assert page.evaluate("localStorage.getItem('daogou-me')") is None
+    held = httpx.get(f"{shop}/v1/users/{me}").json()
+    assert (held["events"], held["consent"]) == ([], {})

@@ -5,6 +5,7 @@ import { Problem, search, similar } from './client.js';
 import { el } from './dom.js';
 import { number } from './format.js';
 import { makeGuide } from './guide.js';
+import { isOn, turnOff, turnOn, who } from './me.js';
 import { makeCard, makeSkeleton } from './card.js';
 import { showChips } from './chips.js';
 import { showFacets } from './facets.js';
@@ -21,6 +22,7 @@ const SKELETONS = 5;
 const BOXES = ['layout', 'filters', 'main', 'intro', 'toolbar', 'count', 'sort', 'chips', 'banner', 'results', 'pages'];
 const at = Object.fromEntries(BOXES.map((id) => [id, document.getElementById(id)]));
 const openFilters = document.getElementById('open-filters');
+const personal = document.getElementById('personal');
 const searchBox = makeSearchBox(onSearch);
 const guide = makeGuide();
 
@@ -57,7 +59,7 @@ async function fetchAnswer(asked, signal) {
   // Values beside a chosen one are counted as if nothing of their field were chosen, so that a second can be added.
   const side = (field) => search({ ...base, facet_by: field, filter_by: filterBy(asked, field), per_page: 0 }, signal).catch(() => null);
   const [response, ...beside] = await Promise.all([
-    search({ ...base, filter_by: filterBy(asked), page: asked.page, per_page: PER_PAGE }, signal),
+    search({ ...base, filter_by: filterBy(asked), page: asked.page, per_page: PER_PAGE, ...who() }, signal),
     ...chosenFields(asked).map(side),
   ]);
   const facets = new Map(response.facet_counts.map((facet) => [facet.field, facet]));
@@ -89,6 +91,7 @@ function show() {
   openFilters.textContent = t.showFilters(chosen);
   openFilters.hidden = at.filters.hidden;
   showSorts(shown);
+  showPersonal();
   showResults(shown, response, found, catalogue);
   const links = listing && pageLinks(shown, response, t);
   at.pages.replaceChildren(...(links ? [links] : []));
@@ -102,7 +105,9 @@ function heading(shown, response, found) {
     return [back, el('h1', { text: similarTitle ? t.similarTo(similarTitle) : t.similarProducts })];
   }
   const title = found === 0 ? (shown.q ? t.zero(shown.q) : t.zeroNoQuery) : (shown.q ? t.resultsFor(shown.q) : t.matching);
-  return [el('h1', { text: title }), ...corrections(shown, response)];
+  const own = response.applied?.personal;
+  const note = own && el('p', { class: 'corrected personal-note', text: t.personalNote(own.events) });
+  return [el('h1', { text: title }), ...corrections(shown, response), ...(note ? [note] : [])];
 }
 
 /** Return what was searched for beside words no product has, and the way back to the words as typed. */
@@ -117,7 +122,8 @@ function corrections(shown, response) {
 function showResults(shown, response, found, catalogue) {
   const title = el('h2', { class: isStart(shown) ? 'list-title' : 'sr', text: isStart(shown) ? t.allProducts : t.matching });
   if (response.hits.length) {
-    const cards = response.hits.map((hit, i) => makeCard(hit, i, shown, t));
+    const first = (shown.page - 1) * PER_PAGE + 1;
+    const cards = response.hits.map((hit, i) => makeCard(hit, i, shown, t, { place: shown.similar ? 0 : first + i, queryId: response.query_id }));
     at.results.replaceChildren(title, el('ol', { class: 'cards' }, cards));
   } else if (found === 0 && !shown.similar && !isStart(shown)) {
     const near = (response.nearest ?? []).map((hit, i) => makeCard(hit, i, shown, t));
@@ -127,6 +133,25 @@ function showResults(shown, response, found, catalogue) {
     const first = el('a', { href: writeState(makeState({ page: 1 }, shown)), 'data-nav': true, text: t.firstPage });
     at.results.replaceChildren(el('p', { class: 'note' }, `${t.pastEnd} `, first));
   } else at.results.replaceChildren();
+}
+
+/** Show the switch of personal results as it stands. */
+function showPersonal() {
+  personal.textContent = isOn() ? t.personalOn : t.personalOff;
+  personal.setAttribute('aria-pressed', String(isOn()));
+  personal.title = isOn() ? t.personalForget : t.personalAsk;
+}
+
+async function switchPersonal() {
+  personal.disabled = true;
+  try {
+    await (isOn() ? turnOff() : turnOn());
+    await load();
+  } catch (error) {
+    showProblem(error);
+  } finally {
+    personal.disabled = false;
+  }
 }
 
 function showSorts(shown) {
@@ -201,6 +226,7 @@ addEventListener('popstate', (event) => {
 });
 for (const button of document.querySelectorAll('[data-lang]')) button.addEventListener('click', () => setLanguage(button.dataset.lang, true));
 at.sort.addEventListener('change', () => go(makeState({ sort: at.sort.value }, state)));
+personal.addEventListener('click', switchPersonal);
 openFilters.addEventListener('click', () => toggleFilters(openFilters.getAttribute('aria-expanded') !== 'true'));
 
 setLanguage(t.lang, false);

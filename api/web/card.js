@@ -2,6 +2,7 @@
 
 import { el, langOf, marked, safeImage, safeLink } from './dom.js';
 import { attributeValue, facetValue, fieldLabel, money } from './format.js';
+import { looked } from './me.js';
 import { makeWhy } from './why.js';
 import { makeState, writeState } from './state.js';
 
@@ -9,17 +10,19 @@ const ATTRIBUTES = 4;
 const ATTRIBUTE_LENGTH = 48;
 const TINTS = 5;
 
-/** Return the list entry of a hit. `state` is what was searched for, `t` the page's words. */
-export function makeCard(hit, index, state, t) {
+/** Return the list entry of a hit. `state` is what was searched for, `t` the page's words, `seen` its place and its search. */
+export function makeCard(hit, index, state, t, seen = {}) {
   const { document: product, highlight } = hit;
+  const look = () => looked(product, seen.place ?? 0, seen.queryId);
   const id = `product-${index}`;
   const why = state.q ? makeWhy(product, state.q, `${id}-why`, t) : null;
+  why?.button.addEventListener('click', look, { once: true });
   return el('li', {}, el('article', { class: 'card', 'aria-labelledby': id },
     thumb(product),
     el('div', { class: 'card-body' },
-      metaLine(product, highlight, t), title(product, highlight, id), snippet(product, highlight), attributes(product, t)),
+      metaLine(product, highlight, t), title(product, highlight, id, look), because(hit), snippet(product, highlight), attributes(product, t)),
     offer(product, t),
-    el('div', { class: 'card-actions' }, why?.button, similarLink(product, state, t)),
+    el('div', { class: 'card-actions' }, why?.button, similarLink(product, state, t, look)),
     why?.region));
 }
 
@@ -56,12 +59,18 @@ function metaLine(product, highlight, t) {
   return parts.length ? el('p', { class: 'meta' }, parts) : null;
 }
 
-function title(product, highlight, id) {
+/** Return why a hit stands where it does for this shopper, where it does for a reason. */
+function because({ personal }) {
+  const said = personal?.moved > 0 || personal?.because?.[0]?.signal === 'known' ? personal.because[0]?.text : '';
+  return said ? el('p', { class: 'because', lang: langOf(said), text: said }) : null;
+}
+
+function title(product, highlight, id, look) {
   const address = safeLink(product.link);
   const text = whole(product.title, highlight.title);
   const lang = langOf(product.title);
   if (!address) return el('h3', { id, lang }, text);
-  return el('h3', { id, lang }, el('a', { href: address, rel: 'noreferrer' }, text));
+  return el('h3', { id, lang }, el('a', { href: address, rel: 'noreferrer', on: { click: look } }, text));
 }
 
 /** Return the whole text with its marks, also where the snippet is only a piece of it. */
@@ -103,7 +112,7 @@ function offer(product, t) {
     availability && el('p', { class: `stock stock-${availability}`, text: facetValue('availability', availability, t) }));
 }
 
-function similarLink(product, state, t) {
+function similarLink(product, state, t, look) {
   const target = makeState({ similar: product.id }, state);
-  return el('a', { class: 'quiet', href: writeState(target), 'data-nav': true, 'data-title': product.title, 'aria-label': t.similarName(product.title), text: t.similar });
+  return el('a', { class: 'quiet', href: writeState(target), 'data-nav': true, 'data-title': product.title, 'aria-label': t.similarName(product.title), text: t.similar, on: { click: look } });
 }

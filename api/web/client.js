@@ -27,9 +27,25 @@ export function similar(id, k, signal) {
 /** Return the guide's turn. */
 export async function guide(request, signal) {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
-  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request), signal: limited };
-  return readJson(await ask('/v1/guide', init));
+  return readJson(await ask('/v1/guide', { ...asJson('POST', request), signal: limited }));
 }
+
+/** Keep what somebody allows or likes. */
+export function putPerson(id, change) {
+  return ask(`/v1/users/${encodeURIComponent(id)}`, asJson('PUT', change));
+}
+
+/** Have everything of somebody erased. */
+export function erasePerson(id) {
+  return ask(`/v1/users/${encodeURIComponent(id)}`, { method: 'DELETE' });
+}
+
+/** Send an event, also where the page is being left. */
+export function postEvent(event) {
+  return ask('/v1/events', { ...asJson('POST', event), keepalive: true });
+}
+
+const asJson = (method, body) => ({ method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 /** Yield `{event, data}` of an explanation as they arrive. */
 export async function* explain(request, signal) {

@@ -3,6 +3,7 @@
 import { guide, Problem } from './client.js';
 import { el, langOf, safeLink } from './dom.js';
 import { fieldLabel, money } from './format.js';
+import { who } from './me.js';
 import { claimEntry } from './why.js';
 
 const EMPTY = Object.freeze({ language: '', pieces: [], asked: [], shown: [], page: 1, turns: 0 });
@@ -57,7 +58,7 @@ export function makeGuide() {
     const wait = log.appendChild(el('p', { class: 'guide-wait', text: t.loading }));
     toEnd();
     try {
-      const reply = await guide({ state, ...what }, mine.signal);
+      const reply = await guide({ state, ...who(), ...what }, mine.signal);
       if (mine.signal.aborted) return;
       state = reply.state;
       wait.remove();

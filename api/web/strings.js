@@ -35,6 +35,8 @@ const en = {
   guide: 'Guide', guideHello: 'What are you looking for? Tell me, and I ask, narrow down and compare.', guideAsk: 'Your answer', guideSend: 'Send',
   guideAgain: 'Start over', guideClose: 'Close', guideAny: 'No preference', guideNeed: 'What you need', guideCompared: 'Comparison',
   guideSame: 'By their records there is no difference.',
+  personalOn: 'Personal: on', personalOff: 'Personal: off', personalAsk: 'Let this shop remember what you look at here, and order results by it',
+  personalForget: 'Switch off, and have everything forgotten', personalNote: (n) => `In your own order, by ${n} ${n === 1 ? 'thing' : 'things'} you did here.`,
   failed: 'The search did not work', unreachable: 'The server did not answer. Check the connection and try again.', retry: 'Try again',
 };
 
@@ -81,6 +83,8 @@ const zh = {
   guide: '导购', guideHello: '您好，想找什么？说说看，我来帮您问清楚、缩小范围、做比较。', guideAsk: '说说您的需求', guideSend: '发送',
   guideAgain: '重新开始', guideClose: '关闭', guideAny: '无所谓', guideNeed: '您的需求', guideCompared: '比较',
   guideSame: '从资料看没有区别。',
+  personalOn: '个性化：开', personalOff: '个性化：关', personalAsk: '允许本店记住您在这里看过的商品，并据此排序',
+  personalForget: '关闭，并清除所有记录', personalNote: (n) => `已按您在这里的 ${n} 次操作排序。`,
   failed: '搜索没有成功', unreachable: '服务器没有应答，请检查网络后重试。', retry: '重试',
 };
 

@@ -120,7 +120,8 @@ class Tastes:
             level = ({"low": 0.15, "middle": 0.5, "high": 0.85}[stated.price], 1.0) if stated.price else level
         near = near[:_NEAREST]
         rows = np.array([row for row, _, _ in near], np.int64)
-        return Taste(len(history), likes, frozenset(avoids), level, near, self._vectors.vectors(rows) if len(rows) else None)
+        counted = sum(event.kind in _WORTH for event in history)
+        return Taste(counted, likes, frozenset(avoids), level, near, self._vectors.vectors(rows) if len(rows) else None)
 
     def fit(self, taste: Taste, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[list[Reason]]]:
         """Return how well ``rows`` int64 ``(m,)`` fit, float32 ``(m,)`` from -1 to 1, and why: that it was chosen
