@@ -15,7 +15,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli import doctor, evaluate, events, experiment, index, judge, people, report, search, store, train, tune
+from api.cli import (
+    convert,
+    doctor,
+    evaluate,
+    events,
+    experiment,
+    index,
+    judge,
+    people,
+    report,
+    search,
+    store,
+    train,
+    tune,
+)
 from engine.errors import DaogouError
 
 __all__ = ["EXIT_CODES", "app", "main"]
@@ -55,7 +69,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (index, search, events, people, experiment, evaluate, report, judge, tune, train, store, doctor):
+for module in (index, search, events, people, experiment, evaluate, convert, report, judge, tune, train, store, doctor):
     module.register(app)
 
 

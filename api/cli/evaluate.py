@@ -27,7 +27,7 @@ __all__ = ["register"]
 
 _Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
 _Data = Annotated[Path, typer.Option(help="Folder with queries and judgements.")]
-_SUITES = ("codes", "robustness", "understanding", "accessories", "spelling", "attacks", "turns")
+_SUITES = ("codes", "robustness", "understanding", "accessories", "spelling", "attacks", "turns", "privacy")
 _Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 
@@ -37,9 +37,6 @@ def register(app: typer.Typer) -> None:
     app.command("run")(_run)
     app.command("compare")(_compare)
     app.command("suite")(_suite)
-    app.command("convert")(_convert)
-    app.command("export")(_export)
-    app.command("variants")(_variants)
 
 
 def _eval(
@@ -216,7 +213,7 @@ def _suite(
     store: _Store = None,
     n: Annotated[int, typer.Option(help="Most products or words to sample.", min=1)] = 400,
     data: Annotated[
-        Path | None, typer.Option(help="Robustness: queries and judgements, or a folder of `variants`; turns: a table. Else ours.")
+        Path | None, typer.Option(help="Robustness: a set, or a folder of `variants`; turns, privacy: labelled lines. Else ours.")
     ] = None,
     queries: Annotated[Path | None, typer.Option(help="Other texts for the same query ids, for robustness.")] = None,
     view: Annotated[str, typer.Option(help="Which judgements, for robustness; empty is the main view.")] = "",
@@ -224,9 +221,12 @@ def _suite(
     as_json: _Json = False,
 ) -> None:
     """Measure a behaviour: model numbers, needs written otherwise, what is read out of queries, devices, spelling, attacks in
-    product text, turns of the guide."""
+    product text, turns of the guide, masking of personal data."""
     if name not in _SUITES:
         raise EvaluationError(f"There is no suite {name!r}. Known: {', '.join(_SUITES)}.")
+    if name == "privacy":
+        _privacy(data, as_json)
+        return
     engine = _open(store)
     console = Console(highlight=False)
     if name == "codes":
@@ -260,6 +260,14 @@ def _suite(
         _understanding(engine, goals, as_json, console)
 
 
+def _privacy(data: Path | None, as_json: bool) -> None:
+    """Score the masking of personal data on labelled lines, of a file or those that come along."""
+    from evals.privacy.masking import OWN_SET, read_labelled, render, score_masking
+
+    scores = score_masking(read_labelled(data or OWN_SET))
+    _print(scores.to_dict(), as_json, lambda: render(scores, Console(highlight=False)))
+
+
 def _attacks(engine: Engine, data: Path, as_json: bool, console: Console) -> None:
     """Put attacks into products of the catalogue, index it again elsewhere, search and explain."""
     import tempfile
@@ -291,82 +299,6 @@ def _robustness(engine: Engine, data: Path | None, queries: Path | None, view: s
         return score_robustness(engine, evalset.queries, evalset.view(view).qrels)
     made = read_set(data) if data else catalogue_set(engine.products(), n)
     return score_robustness(engine, made.queries, made.qrels, forms=made.forms)
-
-
-def _variants(
-    out: Annotated[Path, typer.Argument(help="Folder for queries.tsv, qrels.txt and a queries.FORM.tsv for each form.")],
-    store: _Store = None,
-    n: Annotated[int, typer.Option(help="Most needs to make.", min=1)] = 200,
-    seed: Annotated[int, typer.Option(help="Another seed, another set.")] = 0,
-) -> None:
-    """Make a robustness set from the catalogue: needs, their answers, and the needs with slips and in other forms."""
-    from evals.catalogue import catalogue_set, write_set
-
-    made = catalogue_set(_open(store).products(), n, seed)
-    write_set(made, out)
-    typer.echo(f"{len(made.queries)} queries in {len(made.forms)} other forms written to {out}.")
-
-
-def _convert(
-    kind: Annotated[str, typer.Argument(help="wands, esci, multi-cpr, home-depot; pairs; quepid, opensearch; ubi; orders.")],
-    source: Annotated[Path, typer.Argument(help="Folder as it is downloaded, file as it is exported, or UBI log.")],
-    out: Annotated[Path, typer.Argument(help="Folder for queries.tsv, qrels.txt and, of a collection, feed.jsonl.")],
-    locale: Annotated[str, typer.Option(help="Part of ESCI: us, es or jp.")] = "us",
-    as_json: _Json = False,
-) -> None:
-    """Turn a public test collection, another tool's judgements or clicks of a search log into an evaluation set; or orders into a
-    feed of the products that were sold."""
-    from evals.adapters import convert
-    from evals.clicks import click_judgements
-    from evals.exchange import FORMATS, read_judgements
-    from indexer.logs import read_log
-
-    if kind == "orders":
-        _feed_of_orders(source, out)
-        return
-    if kind == "ubi":
-        found = click_judgements(read_log(source))
-        found.write(out)
-    elif kind in FORMATS:
-        found = read_judgements(kind, source)
-        found.write(out)
-    else:
-        found = convert(kind, source, out, locale)
-    values = found.to_dict()
-
-    def show() -> None:
-        typer.echo(f"{values['products']} products, {values['queries']} queries, {values['pairs']} judged pairs in {out}.")
-        if found.scale != 1:
-            typer.echo(f"Ratings were fractions and are now in parts of {found.scale}.")
-        for reason, count in values["skipped"].items():
-            typer.echo(f"  {count:6d}  {reason}")
-
-    _print(values, as_json, show)
-
-
-def _feed_of_orders(source: Path, out: Path) -> None:
-    """Write the products of a file of orders as a feed."""
-    from indexer.transactions import products_sold, read_sales
-
-    out.mkdir(parents=True, exist_ok=True)
-    rows = list(products_sold(read_sales(source)))
-    (out / "feed.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    typer.echo(f"{len(rows)} products in {out / 'feed.jsonl'}.")
-
-
-def _export(
-    kind: Annotated[str, typer.Argument(help="quepid or opensearch.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the files that the other tool imports.")],
-    data: _Data = Path("examples/demo"),
-    view: Annotated[str, typer.Option(help="Which judgements; empty is the main view.")] = "",
-) -> None:
-    """Write queries and judgements for Quepid or OpenSearch's Search Relevance Workbench."""
-    from evals.evalsets import load_evalset
-    from evals.exchange import write_judgements
-
-    evalset = load_evalset(data)
-    for path in write_judgements(kind, evalset.queries, evalset.view(view).qrels, out, evalset.name):
-        typer.echo(f"{path} written.")
 
 
 def _understanding(engine: Engine, goals: Path | None, as_json: bool, console: Console) -> None:

@@ -18,12 +18,14 @@ from engine.privacy.spans import Personal
 __all__ = ["find_emails", "find_ips", "find_phones"]
 
 _LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
+_LETTER = r"(?![\u3400-\u9fff])"
+"""Chinese may stand before an address without a blank, and is not part of it."""
 _EMAIL = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._%+'&=/-]*[A-Za-z0-9_+-])?\s?@\s?"
+    rf"{_LETTER}\w(?:{_LETTER}[\w.%+'&=/-])*\s?@\s?"
     rf"(?:(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[a-z0-9-]+|中国|公司|网络|集团|商城|在线|рф)|\[?(?:\d{{1,3}}\.){{3}}\d{{1,3}}\]?"
     r"|(?:gmail|googlemail|qq|vip\.qq|163|126|yeah|foxmail|sina|sohu|aliyun|hotmail|outlook|live|yahoo|icloud|me|gmx|proton|protonmail)\b)"
 )
-_UNICODE_EMAIL = re.compile(rf"(?<!\S)[\w.+-]+@(?:{_LABEL}\.)+[^\W\d_]{{2,24}}")
+_HAN_EMAIL = re.compile(rf"[\u3400-\u9fff]{{1,12}}@(?:{_LABEL}\.)+[^\W\d_]{{2,24}}")
 _AT = r"\s*(?:[(\[{<]\s*at\s*[)\]}>]|\bat\b|[(\[{<]\s*@\s*[)\]}>]|#(?=[a-z0-9-]+\s*\.))\s*"
 _DOT = r"\s*(?:[(\[{<]\s*(?:dot|\.)\s*[)\]}>]|\bdot\b|(?<=\w)\.(?=\w)|点)\s*"
 _SPELT = re.compile(
@@ -36,10 +38,11 @@ _V4 = re.compile(
     r"(?<![\w.])(?<!\d-)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d|-\d|[A-Za-z])"
     r"|(?<=[\u4e00-\u9fff])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)"
 )
-_V6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?:%\w+)?(?![\w:])")
-_V6_HAN = re.compile(r"(?<=[\u4e00-\u9fff])(?:[0-9A-Fa-f]{1,4}:){2,7}:?[0-9A-Fa-f]{1,4}")
+_V6 = re.compile(
+    r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?(?![0-9A-Za-z:])"
+)
 _VERSION = re.compile(
-    r"(?:version|firmware|driver|software|kernel|release|build|bios|update|sdk|app|ver|v|版本号?|固件|驱动|系统|软件|升级[到至]?|内核)"
+    r"(?<![a-z])(?:version|firmware|driver|software|kernel|release|build|bios|update|sdk|app|ver|v|版本号?|固件|驱动|系统|软件|升级[到至]?|内核)"
     r"\W{0,3}(?:is\s+|to\s+|from\s+|为|是)?$",
     re.IGNORECASE,
 )
@@ -70,14 +73,14 @@ _FEWEST, _MOST = 7, 15
 
 def find_emails(text: str) -> Iterator[Personal]:
     """Yield e-mail addresses, written with ``@`` or spelt out."""
-    for pattern in (_EMAIL, _UNICODE_EMAIL, _SPELT):
+    for pattern in (_EMAIL, _HAN_EMAIL, _SPELT):
         for match in pattern.finditer(text):
             yield Personal("email", match.start(), match.end())
 
 
 def find_ips(text: str) -> Iterator[Personal]:
     """Yield IPv4 and IPv6 addresses; four numbers behind ``version`` or the like are none."""
-    for pattern in (_V4, _V6, _V6_HAN):
+    for pattern in (_V6, _V4):
         for match in pattern.finditer(text):
             if _is_ip(match[0]) and not _VERSION.search(text[max(0, match.start() - 20) : match.start()]):
                 yield Personal("ip", match.start(), match.end())
@@ -131,8 +134,10 @@ def _opened(text: str, start: int, least: int) -> int:
 def _is_phone(text: str, start: int, end: int, groups: int) -> bool:
     written = text[start:end]
     digits = re.sub(r"\D", "", written)
+    if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){3}", written):
+        return False  # an IP address, or the number of a version
     if written.lstrip("(").startswith("+"):
-        return _valid("+" + digits, None)
+        return _possible("+" + re.sub(r"\D", "", written.replace("(0)", "")), None)
     if re.fullmatch(r"1[3-9]\d{9}", digits):
         return True
     named = _NAMED.search(text[max(0, start - _BEFORE) : start]) or _NAMED.search(text[end : end + _AFTER])
@@ -140,10 +145,10 @@ def _is_phone(text: str, start: int, end: int, groups: int) -> bool:
         return True
     if groups == 1:
         if named and not is_gtin(digits):
-            return any(_valid(digits, region) for region in _REGIONS)
+            return any(_possible(digits, region) for region in _REGIONS)
         return bool(_MOBILE.fullmatch(digits)) and any(_valid(digits, r) for r in ("GB", "FR", "DE", "JP", "TW"))
     if named:
-        return any(_valid(digits, region) for region in _REGIONS)
+        return any(_possible(digits, region) for region in _REGIONS)
     return len(digits) >= 9 and _grouped_as_one(written, digits)
 
 
@@ -163,6 +168,14 @@ def _grouped_as_one(written: str, digits: str) -> bool:
     if digits.startswith("0"):
         return any(_valid(digits, region) for region, trunk in _TRUNK.items() if trunk)
     return bool(re.fullmatch(r"[6-9]\d{4}[ -]\d{5}", written)) and _valid(digits, "IN")
+
+
+def _possible(digits: str, region: str | None) -> bool:
+    """Return whether there is a numbering plan in which this is long enough; invented and new numbers may be in none."""
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(digits, region))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def _valid(digits: str, region: str | None) -> bool:
