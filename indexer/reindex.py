@@ -19,7 +19,7 @@ from engine.encoder.export import export_encoder
 from engine.encoder.source import languages_of
 from engine.engine import Engine
 from engine.events import EventLog
-from engine.index.snapshot import FORMAT, Manifest, open_snapshot
+from engine.index.snapshot import FORMAT, Manifest, Snapshot, open_snapshot
 from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.recommend import Orders
@@ -160,9 +160,8 @@ def reindex(
         if changed:
             finished = finish(work.root, work.folder, manifest)
             check_snapshot(work.root, manifest, settings)
-            if judge is not None and previous is not None and previous.manifest.encoder != manifest.encoder:
-                progress.note("Comparing with the encoder that serves")
-                judged = judge(Engine(previous, settings), Engine(open_snapshot(work.root, manifest.id), settings))
+            if judge and previous and previous.manifest.encoder != manifest.encoder:
+                judged = _judged(judge, previous, open_snapshot(work.root, manifest.id), settings, progress)
             _note_people(settings, manifest.id, sold.people)
             publish(store, finished)
         else:
@@ -203,6 +202,14 @@ def _read(
         spool = spool_feed(opened, work.spool, work.rejects, settings, progress.advance, glossing)
         # The mapping of formats without a header is complete only now.
         return {"format": opened.format, "encoding": opened.encoding, "mapping": dict(opened.mapping)}, spool
+
+
+def _judged(
+    judge: Judge, previous: Snapshot, finished: Snapshot, settings: Settings, progress: Progress
+) -> list[dict[str, Any]]:
+    """Return what the judge finds where another encoder would serve."""
+    progress.note("Comparing with the encoder that serves")
+    return judge(Engine(previous, settings), Engine(finished, settings))
 
 
 def _popular(settings: Settings) -> Popular:
