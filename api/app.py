@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from api.erasures import forget_words, watch_erasures
 from api.identity import Identity
 from api.intake import Intake
 from api.metrics import Metrics, ObserveMiddleware
@@ -70,19 +71,23 @@ def create_app(
     )
 
     identity, sessions = Identity(settings), Sessions()
-    intake = Intake(lambda: EventLog.open(settings), _catalogue(engines)) if settings.events else None
+    intake = None
+    if settings.events:
+        intake = Intake(lambda: EventLog.open(settings), _catalogue(engines), lambda: EventLog.exists(settings))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await engines.start()
         if intake and EventLog.exists(settings):
             await asyncio.to_thread(intake.open)
-        upkeep = asyncio.create_task(intake.upkeep(settings.query_days), name="upkeep") if intake else None
+        tasks = [asyncio.create_task(watch_erasures(settings, engines), name="erasures")]
+        tasks += [asyncio.create_task(intake.upkeep(settings.query_days), name="upkeep")] if intake else []
         try:
             yield
         finally:
-            if intake and upkeep:
-                upkeep.cancel()
+            for task in tasks:
+                task.cancel()
+            if intake:
                 await intake.close()
             await engines.stop()
 
@@ -138,8 +143,7 @@ def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str], None]:
 
     def forget(whose: str) -> None:
         sessions.erase_of(whose)
-        with suppress(NotReadyError), engines.lease() as engine:
-            engine.forget_words()
+        forget_words(engines)
 
     return forget
 

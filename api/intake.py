@@ -46,11 +46,17 @@ class _Parcel:
 class Intake:
     """Takes events in for a log, which is opened, and its folder made, when there is something to keep.
 
-    ``known_product`` says which product ids are the catalogue's at that moment.
+    ``known_product`` says which product ids are the catalogue's at that moment, ``exists`` whether anything is kept yet.
     """
 
-    def __init__(self, open_log: Callable[[], EventLog], known_product: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        open_log: Callable[[], EventLog],
+        known_product: Callable[[str], bool],
+        exists: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._open_log = open_log
+        self.exists = exists
         self._known_product = known_product
         self._log: EventLog | None = None
         self._lock = threading.Lock()

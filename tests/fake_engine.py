@@ -126,8 +126,10 @@ class FakeEngine:
         hits = [Recommended(document=hit.document, score=1.0) for hit in self._hits(request.k)]
         return RecommendResponse(kind=request.kind, snapshot=self.snapshot_id, hits=hits, orders=0, events=0)
 
+    forgot = 0
+
     def forget_words(self) -> None:
-        pass
+        self.forgot += 1
 
     def has_product(self, product_id: str) -> bool:
         return product_id in product_ids(self.snapshot_id)

@@ -165,3 +165,30 @@ def test_the_command_line_does_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     said("export", code=2)
     with closing(EventLog(tmp_path / "store" / "events")) as log:
         assert erase_person(log, "ann").events == {}
+
+
+def test_whoever_has_a_device_next_sees_nothing_of_who_was_logged_in_on_it(tmp_path: Path) -> None:
+    with closing(EventLog(tmp_path / "store" / "events", consent="assumed")) as log:
+        log.add([Event("click", NOW, user_id="ann", client_id=ME, products=("A",)), Event("click", NOW, client_id=ME, products=("B",))])
+        assert [e.products for e in log.history(log.person("", ME))] == [("B",)]
+        assert len(log.history(log.person("ann"))) == 1
+        assert erase_person(log, client_id=ME).events == {"click": 1}
+        (left,) = log.read()
+        assert (left.user, left.client, left.session) == (log.person("ann"), "", "")
+
+
+def test_an_erasure_elsewhere_reaches_this_process(tmp_path: Path) -> None:
+    store = FakeStore()
+    settings = Settings(store=tmp_path / "store", reload_interval_s=0.01)
+    with closing(EventLog.open(settings)) as log, TestClient(create_app(settings, store.open, store.pointer)):
+        forgot = store.opened[-1].forgot
+        log.erase(log.person("ann"))
+        end = time.monotonic() + 20
+        while store.opened[-1].forgot == forgot:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def test_asking_what_is_kept_makes_nothing_on_the_disk(client: TestClient, tmp_path: Path) -> None:
+    assert client.get(f"/v1/users/{ME}").json()["events"] == []
+    assert not (tmp_path / "store").exists()

@@ -87,6 +87,8 @@ def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str
     )
     async def export(user_id: _Id, user_token: _Token = "") -> Response:
         user, client = identity.of(user_id, user_token)
+        if intake is not None and not intake.exists():
+            return answer(Held(person=[]))
         return answer(await with_log(lambda log: export_person(log, user, client)))
 
     @router.put(

@@ -12,8 +12,10 @@ export class Problem extends Error {
   }
 }
 
-export function search(parameters, signal) {
-  return getJson('/v1/search', parameters, signal);
+/** Search; what says who asks goes in the body, never into an address. */
+export async function search(parameters, signal) {
+  if (!parameters.client_id) return getJson('/v1/search', parameters, signal);
+  return readJson(await ask('/v1/search', { ...asJson('POST', parameters), signal: patient(signal) }));
 }
 
 export function suggest(q, limit, signal) {
@@ -26,8 +28,7 @@ export function similar(id, k, signal) {
 
 /** Return the guide's turn. */
 export async function guide(request, signal) {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
-  return readJson(await ask('/v1/guide', { ...asJson('POST', request), signal: limited }));
+  return readJson(await ask('/v1/guide', { ...asJson('POST', request), signal: patient(signal) }));
 }
 
 /** Keep what somebody allows or likes. */
@@ -44,6 +45,8 @@ export function erasePerson(id) {
 export function postEvent(event) {
   return ask('/v1/events', { ...asJson('POST', event), keepalive: true });
 }
+
+const patient = (signal) => AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
 
 const asJson = (method, body) => ({ method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
@@ -90,8 +93,7 @@ function readEvent(block) {
 
 async function getJson(path, parameters, signal) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
-  return readJson(await ask(`${path}?${query}`, { signal: limited }));
+  return readJson(await ask(`${path}?${query}`, { signal: patient(signal) }));
 }
 
 async function readJson(response) {

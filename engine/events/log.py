@@ -26,7 +26,7 @@ from typing import Any
 
 from engine.events.event import KINDS, Event, StoredEvent, invalid
 from engine.events.keys import Keyring
-from engine.events.people import PURPOSES, People, Purpose
+from engine.events.people import FORGOTTEN, PURPOSES, People, Purpose
 from engine.events.rows import CODES, stored, written
 from engine.events.uses import Uses
 from engine.events.volume import Volume
@@ -39,6 +39,8 @@ _OPEN = 16
 """Files held open; the longest unused one is closed for the next."""
 _NAME = re.compile(r"\d{4}-\d{2}(?:-\d{2})?\.sqlite")
 _DAY_MS = 86_400_000
+_MINE = ("user = ?", "client = ? AND user IS NULL")
+"""Whose an event is: the user's, or where there is none, the device's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,14 @@ class EventLog:
         """Return whether a store has a log."""
         return (settings.store / _FOLDER).is_dir()
 
+    @staticmethod
+    def erasures(settings: Settings) -> int:
+        """Return how long a store's list of erasures is, in bytes: it only grows."""
+        try:
+            return (settings.store / _FOLDER / FORGOTTEN).stat().st_size
+        except OSError:
+            return 0
+
     def close(self) -> None:
         """Close every file."""
         with self._lock:
@@ -162,15 +172,18 @@ class EventLog:
                         continue
                     yield event
 
-    def history(self, person: str, most: int = 200) -> list[StoredEvent]:
-        """Return the last events of a person, the latest first."""
+    def history(self, person: str, most: int = 200, periods: int = 0) -> list[StoredEvent]:
+        """Return the last events of a person, the latest first, of the latest ``periods`` files where that is not 0.
+
+        Of a device those are left out that a user did while logged in: whoever has the device next is not that user.
+        """
         key, found = bytes.fromhex(person), []
         if not key:
             return []
-        for name in reversed(self._names()):
+        for name in self._names()[-periods:][::-1]:
             with self._lock:
                 volume = self._volume(name)
-                rows = [r for field in ("user", "client") for r in volume.rows(f"{field} = ?", (key,), "time_ms DESC", most)]
+                rows = [row for mine in _MINE for row in volume.rows(mine, (key,), "time_ms DESC", most)]
             found += [stored(row) for row in rows]
             if len(found) >= most:
                 break
@@ -241,9 +254,10 @@ class EventLog:
                 seen = done[0][0] if done else 0
                 for erasure in gone[seen:]:
                     key = bytes.fromhex(erasure.person)
-                    for field in ("user", "client"):
-                        asked = f"DELETE FROM events WHERE {field} = ? AND time_ms <= ?"
-                        removed += volume.change(asked, (key, erasure.at_ms + _DAY_MS))
+                    until = (key, erasure.at_ms + _DAY_MS)
+                    for mine in _MINE:
+                        removed += volume.change(f"DELETE FROM events WHERE {mine} AND time_ms <= ?", until)
+                    volume.change("UPDATE events SET client = NULL, session = NULL WHERE client = ? AND time_ms <= ?", until)
                 if seen < len(gone):
                     volume.change("INSERT OR REPLACE INTO applied VALUES ('forgotten', ?)", (len(gone),))
                     volume.scrub()

@@ -22,8 +22,10 @@ import orjson
 from engine.events.files import open_database
 from engine.lasting import sync
 
-__all__ = ["PURPOSES", "Forgotten", "People", "Person", "Purpose"]
+__all__ = ["FORGOTTEN", "PURPOSES", "Forgotten", "People", "Person", "Purpose"]
 
+FORGOTTEN = "forgotten.jsonl"
+"""The file that lists erasures."""
 Purpose = Literal["personalisation", "improvement"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 """``personalisation`` is this person's own results, ``improvement`` is measuring, training and what is bought together."""
@@ -56,7 +58,7 @@ class People:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "people.sqlite"
-        self._forgotten = folder / "forgotten.jsonl"
+        self._forgotten = folder / FORGOTTEN
         self._read: list[Forgotten] = []
         self._read_at = (0, 0)
         self._lock = threading.Lock()

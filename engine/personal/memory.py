@@ -19,7 +19,8 @@ from engine.shopper import Preferences, Shopper
 
 __all__ = ["Memory", "Remembered"]
 
-_MOST = 200
+_MOST, _PERIODS = 200, 60
+"""Events that are remembered, of the latest so many months, or days where the log has a file for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Memory:
             return None
         kept = log.people.person(person)
         stated = _preferences(kept.stated) if kept and kept.stated else None
-        history = log.history(person, _MOST)
+        history = log.history(person, _MOST, _PERIODS)
         return Remembered(history, stated) if history or stated else None
 
     def close(self) -> None:
