@@ -375,3 +375,18 @@ def test_measuring_tells_the_methods_apart() -> None:
     assert set(by_name[OURS].ahead) == set()
     assert all(0 <= m.coverage <= 1 for m in scores.methods)
     scores.to_dict()
+
+
+def test_a_product_is_recommendable_with_the_reindex_that_brings_it(engine: Engine, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(engine.settings.store, tmp_path / "store")
+    given_settings = toy_settings(tmp_path / "store", consent="assumed", min_buyers=2)
+    new = Product("P99", "tent brand new model", category=("Shop", "Tents"), availability="in_stock", price=Money(999, "USD"))
+    reindex(write_feed([*shop_products(), new], tmp_path / "feed.jsonl"), given_settings)
+    wider = Engine.open(given_settings)
+    for kind, ids in (("for_you", []), ("similar", ["P01"])):
+        hits = wider.recommend(RecommendRequest(kind=kind, ids=ids, k=20, user_id="u2")).hits  # type: ignore[arg-type]
+        found = next(hit for hit in hits if hit.document["id"] == "P99")
+        assert found.because
+    wider.close()
