@@ -132,5 +132,5 @@ def test_only_named_sites_may_call_from_their_pages(client):
     assert ours.headers["access-control-allow-origin"] == "https://shop.example"
     assert "access-control-allow-origin" not in theirs.headers
     assert "access-control-allow-credentials" not in ours.headers
-    asked = {"origin": "https://shop.example", "access-control-request-method": "PUT"}
+    asked = {"origin": "https://shop.example", "access-control-request-method": "PATCH"}
     assert client.options("/v1/search", headers=asked).status_code == 400

@@ -22,7 +22,7 @@ from engine.errors import EvaluationError
 __all__ = ["SRM_ALARM", "Difference", "difference", "needed_people", "preference", "ratio_parts", "sequence_radius", "srm_p"]
 
 _LEVEL = 0.95
-_PLANNED = 10_000
+_PLANNED = 2_000
 """People of one group at which the interval that holds always is narrowest."""
 SRM_ALARM = 0.001
 """p of a deviation of the groups' sizes below which something is wrong with the assignment."""
