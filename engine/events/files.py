@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -21,13 +22,13 @@ def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
         EventLogError: it cannot be opened.
     """
     try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the files beside it get its rights
         database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         _log_ahead(database)
         for setting in ("synchronous=FULL", "secure_delete=ON", "cache_size=-16384"):
             database.execute(f"PRAGMA {setting}")
         for statement in filter(None, map(str.strip, schema.split(";"))):
             database.execute(statement)
-        path.chmod(0o600)
         sync(path.parent)
     except (sqlite3.Error, OSError) as error:
         raise EventLogError(f"{path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error

@@ -75,7 +75,8 @@ class Reason:
 class Taste:
     """What a person likes.
 
-    ``likes`` are by field and value; ``avoids`` were stated; ``price`` is a level from 0 (cheapest) to 1 and how sure that is;
+    ``likes`` are by field and value; ``avoids`` were stated; ``price`` is a level from 0 (cheapest) to 1 and how sure that is, and
+    ``stated_price`` what was said of it, where anything was;
     ``near`` are rows chosen before with their weight and action, ``vectors`` float32 ``(m, d)`` of them.
     """
 
@@ -83,6 +84,7 @@ class Taste:
     likes: Mapping[tuple[str, str], Liking] = field(default_factory=dict)
     avoids: frozenset[tuple[str, str]] = frozenset()
     price: tuple[float, float] = (0.5, 0.0)
+    stated_price: str = ""
     near: Sequence[tuple[int, float, str]] = ()
     vectors: NDArray[np.float32] | None = None
 
@@ -118,10 +120,11 @@ class Tastes:
             likes |= {(f, label): Liking(1.0, -1, "stated") for f, label in self._said(stated.liked())}
             avoids = set(self._said(stated.avoided()))
             level = ({"low": 0.15, "middle": 0.5, "high": 0.85}[stated.price], 1.0) if stated.price else level
+        said = stated.price if stated is not None else ""
         near = near[:_NEAREST]
         rows = np.array([row for row, _, _ in near], np.int64)
         counted = sum(event.kind in _WORTH for event in history)
-        return Taste(counted, likes, frozenset(avoids), level, near, self._vectors.vectors(rows) if len(rows) else None)
+        return Taste(counted, likes, frozenset(avoids), level, said, near, self._vectors.vectors(rows) if len(rows) else None)
 
     def fit(self, taste: Taste, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[list[Reason]]]:
         """Return how well ``rows`` int64 ``(m,)`` fit, float32 ``(m,)`` from -1 to 1, and why: that it was chosen
@@ -139,7 +142,7 @@ class Tastes:
             for place, own in enumerate(_places(prices, prices).tolist()):
                 if not math.isnan(own):
                     fit = 1 - 2 * abs(own - level)
-                    parts[place].append(Reason("price", WEIGHTS["price"] * sure * fit, ""))
+                    parts[place].append(Reason("price", WEIGHTS["price"] * sure * fit, taste.stated_price))
         fits = np.array([math.tanh(sum(r.share for r in reasons)) for reasons in parts], np.float32)
         return fits, [sorted(reasons, key=lambda r: (r.signal != "known", -r.share, r.signal)) for reasons in parts]
 

@@ -19,8 +19,11 @@ def reason_text(reason: Reason, language: str, title_of: Callable[[int], str]) -
     """Return the sentence of a reason; ``title_of`` names the product of a row."""
     zh = language == "zh"
     value = reason.value.rpartition(" > ")[2]
+    if reason.signal == "price" and value:
+        named = {"low": "较低", "middle": "中等", "high": "较高"}[value]
+        return f"您说过偏好{named}的价位" if zh else f"Because you said you look for {value} prices"
     if reason.signal == "price":
-        return "价位与您以往选择的相近" if zh else "Priced like what you usually choose"
+        return "价位与您选过的相近" if zh else "Priced like what you chose before"
     if reason.signal == "stated":
         if reason.share < 0:
             return f"您说过不要{value}" if zh else f"Because you said you avoid {value}"

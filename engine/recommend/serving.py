@@ -120,7 +120,7 @@ class Recommender:
         parts = self.model.parts(told if kind == "for_you" else {row: replace(b, fresh=0.0) for row, b in told.items()})
         scores = parts.together + parts.lent
         if kind == "for_you":
-            scores = parts.score
+            scores = parts.score if self.model.orders else scores  # what is bought again, orders have to tell
         by_content: dict[int, dict[int, float]] = {}
         unknown = [row for row in told if self.model.own[row] < _KNOWN_ENOUGH][:_MOST_ALIKE] if kind == "for_you" else []
         for row in unknown:
