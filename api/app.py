@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -34,8 +34,9 @@ from api.routes.similar import similar_routes
 from api.routes.suggest import suggest_routes
 from api.routes.users import user_routes
 from api.security import GuardMiddleware, HeadersMiddleware, RateLimit
-from api.sessions import Sessions
+from api.sessions import Sessions, owner_of
 from engine.engine import Engine
+from engine.errors import DaogouError
 from engine.events import EventLog
 from engine.experiment import Experiment, Experimenting, read_experiment
 from engine.index.snapshot import current_id
@@ -79,7 +80,8 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await engines.start()
         if intake and EventLog.exists(settings):
-            await asyncio.to_thread(intake.open)
+            with suppress(DaogouError):  # searches are answered without it, and whoever sends an event is told
+                await asyncio.to_thread(intake.open)
         tasks = [asyncio.create_task(watch_erasures(settings, engines), name="erasures")]
         tasks += [asyncio.create_task(intake.upkeep(settings.query_days), name="upkeep")] if intake else []
         try:
@@ -138,11 +140,12 @@ def _catalogue(engines: Engines) -> Callable[[str], bool]:
     return known
 
 
-def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str], None]:
+def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str, str], None]:
     """Return what lets go of what this process remembers of somebody in memory."""
 
-    def forget(whose: str) -> None:
-        sessions.erase_of(whose)
+    def forget(user_id: str, client_id: str) -> None:
+        for owner in (owner_of(user_id, ""), owner_of("", client_id)):
+            sessions.erase_of(owner)
         forget_words(engines)
 
     return forget

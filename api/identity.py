@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
 from engine.settings import Settings
+from engine.shopper import Shopper
 
 __all__ = ["Identity", "user_token"]
 
@@ -25,6 +27,9 @@ def user_token(secret: str, user_id: str) -> str:
 
 _LEAST_CLIENT = 16
 """Shorter ids of devices could be guessed, and so give nobody the right to what is kept under them."""
+
+
+Asker = TypeVar("Asker", bound=Shopper)
 
 
 class Identity:
@@ -55,6 +60,18 @@ class Identity:
         if not (user_id or client_id):
             raise HTTPException(403, self.refusal(given, token))
         return user_id, client_id
+
+    def admit(self, who: Asker) -> Asker:
+        """Return a request as it may be answered: ids of devices and visits that anybody could guess are left out of it.
+
+        Raises:
+            HTTPException: 403, its user id was not proved.
+        """
+        self.check(who.user_id, who.user_token)
+        if not self._secret and self._local:
+            return who
+        guessed = {name: "" for name in ("client_id", "session_id") if 0 < len(getattr(who, name)) < _LEAST_CLIENT}
+        return who.model_copy(update=guessed) if guessed else who
 
     def refusal(self, user_id: str, token: str) -> str:
         """Return why a user id does not count, empty where it does or none is given."""

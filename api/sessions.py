@@ -14,10 +14,15 @@ from collections.abc import Callable
 
 from engine.guide import GuideState
 
-__all__ = ["Sessions"]
+__all__ = ["Sessions", "owner_of"]
 
 _MOST = 10_000
 _SECONDS = 1800.0
+
+
+def owner_of(user_id: str, client_id: str) -> str:
+    """Return whose a conversation is, empty for nobody's: a user's id and a device's may look the same."""
+    return f"user {user_id}" if user_id else f"client {client_id}" if client_id else ""
 
 
 class Sessions:

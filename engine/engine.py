@@ -24,6 +24,7 @@ from engine.errors import FilterError
 from engine.explain import Done, Explainer, Need, make_generator, voice_of
 from engine.explain.wording import load_wording
 from engine.facets import count_facets, filterable
+from engine.forgetting import forget_texts
 from engine.guide import Comparison, Guide, GuideReply, GuideRequest, GuideState, ProposedTurns, Turn, compare_products
 from engine.index.documents import Documents
 from engine.index.prefix import PrefixIndex
@@ -118,6 +119,7 @@ class Engine:
         """Let go of every remembered query and what was written for it: whoever asked to be forgotten may have typed it."""
         self._pipeline.encoder.forget()
         self._explainer.forget()
+        forget_texts()
 
     def search(self, request: SearchRequest) -> SearchResponse:
         """Answer one search.

@@ -15,9 +15,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TextIO
+
+from price_parser import Price
 
 from engine.errors import FeedError
 from engine.events.ubi import read_time_ms
@@ -34,8 +37,18 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "price": ("price", "unit_price", "unitprice", "item_price", "amount"),
     "currency": ("currency", "currency_code", "currencycode"),
 }
-_NO_PRODUCT = re.compile(r"(?!.*\d)|(?:test|adjust|gift_|sample|bank|post|dot|amazon|c2$|m$|d$|s$|b$)", re.IGNORECASE)
+_NO_PRODUCT = re.compile(
+    r"POST|DOT|M|D|S|B|C2|C3|PADS|CRUK|BANK CHARGES|AMAZONFEE|SAMPLES?|ADJUST\d*|TEST\d*|GIFT(?:_\w+)?|SHIPPING|POSTAGE|"
+    r"DISCOUNT|FEE",
+    re.IGNORECASE,
+)
+"""Codes of fees, postage, adjustments and tests that stand where a product should."""
+_CANCELLED = re.compile(r"C\d{5,}")
+"""Invoices of a till that marks cancellations so; ids of orders elsewhere may begin with a C."""
 _TRIED = re.compile(r"\btest\b|\?|^(?:damaged|lost|found|broken|wrong|check|missing|thrown|smashed|returned|adjust)", re.IGNORECASE)
+_SIGNS = {"€": "EUR", "£": "GBP", "USD": "USD", "US$": "USD", "EUR": "EUR", "GBP": "GBP", "CNY": "CNY", "RMB": "CNY"}
+_DATES = tuple(day + time for time in (" %H:%M", " %H:%M:%S", "") for day in ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"))
+"""Dates that are not ISO 8601: month first where that can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,7 @@ def products_sold(sales: Sales) -> Iterator[dict[str, Any]]:
 
 
 def _named(path: Path, row: Mapping[str, Any]) -> dict[str, str]:
-    plain = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in row}
+    plain = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in row if isinstance(name, str)}
     found = {part: plain[n] for part, names in _COLUMNS.items() if (n := next((n for n in names if n in plain), ""))}
     if "product" not in found:
         raise FeedError(f"{path} has no column that names a product. Call one of its columns sku, product_id or StockCode.")
@@ -121,10 +134,16 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
             for batch in pq.ParquetFile(path).iter_batches(20_000):
                 yield from batch.to_pylist()
         else:
-            with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as stream:
+            with _opened(path) as stream:
                 yield from csv.DictReader(stream)
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise FeedError(f"{path} cannot be read as orders: {error}. Give a Parquet or CSV file.") from error
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _sale(row: Mapping[str, Any], named: Mapping[str, str]) -> Sale | str:
@@ -137,21 +156,35 @@ def _sale(row: Mapping[str, Any], named: Mapping[str, str]) -> Sale | str:
         quantity = int(float(cell("quantity") or 1))
     except ValueError:
         quantity = 0
-    if cell("order")[:1].upper() == "C":
+    if _CANCELLED.fullmatch(cell("order")):
         return "cancelled"
     if quantity <= 0:
         return "returned, or without a quantity"
-    if not product or _NO_PRODUCT.match(product):
+    price, symbol = _price(cell("price"))
+    if not product or _NO_PRODUCT.fullmatch(product):
         return "no product: a fee, postage or a test"
-    if _TRIED.search(description):
+    if price <= 0 and _TRIED.search(description):
         return "a note in place of a description"
     user = cell("user").removesuffix(".0")
-    time_s = read_time_ms(row.get(named.get("time", ""))) / 1000
-    return Sale(cell("order"), product, description, quantity, time_s, user, _price(cell("price")), cell("currency").upper())
+    time_s = _seconds(row.get(named.get("time", "")))
+    return Sale(cell("order"), product, description, quantity, time_s, user, price, cell("currency").upper() or symbol)
 
 
-def _price(given: str) -> float:
+def _price(given: str) -> tuple[float, str]:
+    """Return an amount as tills write it, negative where there is none, and the currency of its sign where that is one alone."""
     try:
-        return float(given) if given else -1.0
+        return (float(given) if given else -1.0), ""
     except ValueError:
-        return -1.0
+        found = Price.fromstring(given)
+        return (float(found.amount) if found.amount is not None else -1.0), _SIGNS.get(found.currency or "", "")
+
+
+def _seconds(given: Any) -> float:
+    if (found := read_time_ms(given)) or not isinstance(given, str):
+        return found / 1000
+    for form in _DATES:
+        try:
+            return datetime.strptime(given.strip(), form).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue
+    return 0.0

@@ -337,7 +337,7 @@ def test_a_history_counts_orders_and_fades() -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_reason_has_a_sentence_in_both_languages(language: str) -> None:
-    for signal in ("together", "alike", "again", "now", "new", "content", "category", "bought"):
+    for signal in ("together", "alike", "again", "now", "new", "content", "category", "bought", "discover"):
         for did, like in itertools.product(("purchase", "cart", "click", ""), (2, 3)):
             text = rest_text(Rest(signal, 1.0, 2, like, 5), did, language, lambda row: "T" * 90, "Tents")  # type: ignore[arg-type]
             assert 2 < len(text) < 240

@@ -111,7 +111,10 @@ def event_routes(intake: Intake | None, identity: Identity, metrics: Metrics) ->
 
 
 def _read(record: Mapping[str, Any], now_ms: int, identity: Identity) -> Event | str:
-    event = read_ubi(record)
+    try:
+        event = read_ubi(record)
+    except (ValueError, TypeError, OverflowError, AttributeError):
+        return "a record that cannot be read"
     if isinstance(event, str):
         return event
     if refusal := identity.refusal(event.user_id, str(record.get("user_token") or "")):

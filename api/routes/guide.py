@@ -21,7 +21,7 @@ from api.identity import Identity
 from api.metrics import Metrics
 from api.problems import problem_docs
 from api.reload import Engines
-from api.sessions import Sessions
+from api.sessions import Sessions, owner_of
 from engine.guide import Comparison, GuideReply, GuideRequest
 from engine.schema import Capabilities, ExplainRequest
 
@@ -81,13 +81,13 @@ def guide_routes(engines: Engines, metrics: Metrics, identity: Identity, session
             if known is None:
                 raise HTTPException(404, "This conversation is not kept here, or no longer. Begin a new one without `session`.")
             state = known
-        identity.check(turn.user_id, turn.user_token)
+        turn = identity.admit(turn)
         asked = GuideRequest(text=turn.text, choice=turn.choice, state=state, language=turn.language, **turn.shopper)
         with engines.lease() as engine:
             reply = await anyio.to_thread.run_sync(engine.guide, asked, limiter=threads)
         metrics.turn(reply.read_by)
         metrics.claims("shown", len(reply.claims))
-        owner = turn.user_id or turn.client_id or turn.session_id
+        owner = owner_of(turn.user_id, turn.client_id or turn.session_id)
         key = sessions.put(reply.state, turn.session, owner) if turn.session or turn.keep else ""
         return GuideTurnReply(**dict(reply), session=key)
 

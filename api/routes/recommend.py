@@ -38,9 +38,9 @@ def recommend_routes(engines: Engines, identity: Identity) -> APIRouter:
         responses=problem_docs(400, 403, 404, 429, 503),
     )
     async def recommend(wanted: Annotated[RecommendRequest, Body(openapi_examples=_EXAMPLES)]) -> Response:
-        identity.check(wanted.user_id, wanted.user_token)
+        admitted = identity.admit(wanted)
         with engines.lease() as engine:
-            found = await anyio.to_thread.run_sync(engine.recommend, wanted)
+            found = await anyio.to_thread.run_sync(engine.recommend, admitted)
         return answer(found)
 
     return router

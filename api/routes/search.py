@@ -57,7 +57,7 @@ def search_routes(engines: Engines, metrics: Metrics, identity: Identity, intake
     gatherer = Gatherer(engines)
 
     async def find(wanted: SearchRequest) -> Response:
-        identity.check(wanted.user_id, wanted.user_token)
+        wanted = identity.admit(wanted)
         found = await gatherer.search(wanted)
         if found.found == 0:
             metrics.zero_results()

@@ -68,8 +68,9 @@ class Person(BaseModel):
 _Change = Annotated[PersonChange, Body(openapi_examples=_EXAMPLES)]
 
 
-def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str], None]) -> APIRouter:
-    """Return the routes of people. ``forget`` is told an id that was erased, for what is only in memory."""
+def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str, str], None]) -> APIRouter:
+    """Return the routes of people. ``forget`` is told whose user id and whose client id was erased, for what is only
+    in memory."""
     router = APIRouter(tags=["people"])
 
     async def with_log(work: Callable[[EventLog], Result]) -> Result:
@@ -123,7 +124,7 @@ def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str
     async def erase(user_id: _Id, user_token: _Token = "") -> Response:
         user, client = identity.of(user_id, user_token)
         receipt = await with_log(lambda log: erase_person(log, user, client))
-        forget(user_id)
+        forget(user, client)
         return answer(receipt)
 
     return router

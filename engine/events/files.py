@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.errors import EventLogError
 from engine.lasting import sync
 
-__all__ = ["open_database"]
+__all__ = ["open_database", "scrub"]
 
 _BUSY_S = 30.0
 
@@ -46,3 +46,18 @@ def _log_ahead(database: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(0.01)
+
+
+def scrub(database: sqlite3.Connection, seconds: float = 3.0) -> bool:
+    """Leave nothing of what was deleted in the files beside a database; return whether that was done, as a reader may be in the
+    way."""
+    until = time.monotonic() + seconds
+    database.execute("PRAGMA busy_timeout = 200")
+    try:
+        while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+    finally:
+        database.execute(f"PRAGMA busy_timeout = {int(1000 * _BUSY_S)}")

@@ -32,11 +32,15 @@ class Keyring:
         """Return the keys of a folder, drawn and made to last where there are none; ``given`` takes their place.
 
         Raises:
-            SettingsError: the key of the folder is damaged.
+            SettingsError: the key of the folder is damaged, or is not the one that its ids were hashed with.
         """
-        if given:
-            return cls(given.encode())
-        path = folder / "key"
+        keys = cls(given.encode()) if given else cls._own(folder / "key")
+        _check(folder / "key.check", keys.hashed("check", "key").hex())
+        return keys
+
+    @classmethod
+    def _own(cls, path: Path) -> Keyring:
+        """Return the keys of a file, which is made where there is none."""
         if not path.exists():
             _draw(path)
         key = path.read_bytes()
@@ -50,6 +54,16 @@ class Keyring:
             return b""
         given = value.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(given, digest_size=_BYTES, key=self._key, person=realm.encode()).digest()
+
+
+def _check(path: Path, fingerprint: str) -> None:
+    """Refuse another key than that of before: it would know nobody, neither who said no nor who is to be erased."""
+    if not path.exists():
+        path.write_text(fingerprint, "ascii")
+        sync(path)
+        sync(path.parent)
+    elif path.read_text("ascii") not in (fingerprint, ""):
+        raise SettingsError(f"The ids in {path.parent} were hashed with another key. Give that one, or move the folder away.")
 
 
 def _draw(path: Path) -> None:

@@ -14,30 +14,27 @@ was acknowledged is on the disk; one that comes twice is kept once. Thread-safe;
 
 from __future__ import annotations
 
-import re
+import sqlite3
 import threading
 import time
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.errors import EventLogError
 from engine.events.event import KINDS, Event, StoredEvent, invalid
 from engine.events.keys import Keyring
 from engine.events.people import FORGOTTEN, PURPOSES, People, Purpose
-from engine.events.rows import CODES, stored, written
+from engine.events.rows import CODES, device, stored, written
 from engine.events.uses import Uses
-from engine.events.volume import Volume
+from engine.events.volumes import Volumes
 from engine.settings import Settings
 
 __all__ = ["Added", "EventLog", "Pruned"]
 
 _FOLDER = "events"
-_OPEN = 16
-"""Files held open; the longest unused one is closed for the next."""
-_NAME = re.compile(r"\d{4}-\d{2}(?:-\d{2})?\.sqlite")
 _DAY_MS = 86_400_000
 _MINE = ("user = ?", "client = ? AND user IS NULL")
 """Whose an event is: the user's, or where there is none, the device's."""
@@ -79,9 +76,8 @@ class EventLog:
         self.uses = Uses(folder)
         self._assumed = consent == "assumed"
         self._keep_ms = keep_days * _DAY_MS
-        self._period = "%Y-%m" if rotation == "month" else "%Y-%m-%d"
         self._lock = threading.RLock()
-        self._volumes: OrderedDict[str, Volume] = OrderedDict()
+        self._volumes = Volumes(folder, rotation)
         self.replay()
 
     @classmethod
@@ -116,15 +112,13 @@ class EventLog:
     def close(self) -> None:
         """Close every file."""
         with self._lock:
-            for volume in self._volumes.values():
-                volume.close()
-            self._volumes.clear()
+            self._volumes.close()
         self.people.close()
         self.uses.close()
 
-    def person(self, user_id: str = "", client_id: str = "") -> str:
-        """Return the keyed hash of a person: of the user where one is named, else of the device."""
-        return self.keys.hashed("user", user_id).hex() if user_id else self.keys.hashed("client", client_id).hex()
+    def person(self, user_id: str = "", client_id: str = "", session_id: str = "") -> str:
+        """Return the keyed hash of a person: of the user where one is named, else of the device, else of the visit."""
+        return (self.keys.hashed("user", user_id) or device(self.keys, client_id, session_id)).hex()
 
     def allows(self, person: str, purpose: Purpose) -> bool:
         """Return whether a person's events may be used for a purpose."""
@@ -135,25 +129,47 @@ class EventLog:
         """Keep events and return when they are on the disk.
 
         ``known_product`` says which product ids are the catalogue's: any other is masked like words, as anyone may send anything.
+
+        Raises:
+            EventLogError: the disk takes none, or a file of the log is damaged.
         """
         by_period: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         refused: list[tuple[int, str]] = []
         masked = nobody = 0
         kept: dict[str, bool] = {}
-        gone = {erasure.person: erasure.at_ms for erasure in self.people.forgotten()}
-        now = int(1000 * time.time())
+        gone, now = self._gone(), int(1000 * time.time())
         for place, event in enumerate(events):
             if reason := invalid(event) or self._untimely(event, now, gone):
                 refused.append((place, reason))
                 continue
-            known = self._known(event, kept)
+            whose = self.person(event.user_id), self.person("", event.client_id, event.session_id)
+            known = self._keeps(whose[0], kept), self._keeps(whose[1], kept)
+            if whose[0] and not known[0]:
+                known = (False, False)  # a user who is nobody is nobody on every device
             row, n = written(event, self.keys, known, known_product)
             masked += n
-            nobody += not known and bool(event.user_id or event.client_id or event.session_id)
-            by_period[self._name(event.time_ms)].append(row)
-        with self._lock:
-            added = sum(self._volume(name).add(rows) for name, rows in sorted(by_period.items()))
+            nobody += not any(known) and any(whose)
+            with self._lock:
+                if not (event.event_id and self._elsewhere(row)):
+                    by_period[self._volumes.name_of(event.time_ms)].append(row)
+        try:
+            with self._lock:
+                added = sum(self._volumes.get(name).add(rows, self._gone_keys) for name, rows in sorted(by_period.items()))
+        except sqlite3.Error as error:
+            raise EventLogError(f"The events could not be written: {error}.") from error
         return Added(added, len(events) - len(refused) - added, tuple(refused), masked, nobody)
+
+    def _elsewhere(self, row: tuple[Any, ...]) -> bool:
+        """Return whether an event is in a file beside its own: one that comes again may bear another time."""
+        asked = "SELECT 1 FROM events WHERE id = ?"
+        return any(self._volumes.get(name).ask(asked, (row[0],)) for name in self._volumes.beside(row[1]))
+
+    def _gone(self) -> dict[str, int]:
+        """Return who asked to be forgotten, and when last."""
+        return {erasure.person: erasure.at_ms for erasure in self.people.forgotten()}
+
+    def _gone_keys(self) -> dict[bytes, int]:
+        return {bytes.fromhex(person): at_ms for person, at_ms in self._gone().items()}
 
     def read(
         self, since_ms: int = 0, until_ms: int = 2**62, kinds: Collection[str] = KINDS, purpose: Purpose | None = None
@@ -162,7 +178,7 @@ class EventLog:
         people who allow it and of nobody in particular."""
         allowed: dict[str, bool] = {}
         codes = ",".join(str(CODES[k]) for k in KINDS if k in kinds)
-        for name in self._names():
+        for name in self._volumes.names():
             last = (-1, -1)
             while rows := self._page(name, since_ms, until_ms, codes, last):
                 last = (rows[-1][1], rows[-1][-1])
@@ -180,9 +196,11 @@ class EventLog:
         key, found = bytes.fromhex(person), []
         if not key:
             return []
-        for name in self._names()[-periods:][::-1]:
+        with self._lock:
+            names = self._volumes.sound()[-periods:][::-1]
+        for name in names:
             with self._lock:
-                volume = self._volume(name)
+                volume = self._volumes.get(name)
                 rows = [row for mine in _MINE for row in volume.rows(mine, (key,), "time_ms DESC", most)]
             found += [stored(row) for row in rows]
             if len(found) >= most:
@@ -194,16 +212,16 @@ class EventLog:
         key = self.keys.hashed("query", query_id)
         with self._lock:
             return any(
-                self._volume(name).ask("SELECT 1 FROM events WHERE query_id = ? AND kind = ? LIMIT 1", (key, CODES["search"]))
-                for name in reversed(self._names())
+                self._volumes.get(name).ask("SELECT 1 FROM events WHERE query_id = ? AND kind = ? LIMIT 1", (key, CODES["search"]))
+                for name in reversed(self._volumes.names())
             )
 
     def count(self) -> dict[str, int]:
         """Return how many events of each kind there are."""
         total: dict[str, int] = dict.fromkeys(KINDS, 0)
-        for name in self._names():
+        for name in self._volumes.names():
             with self._lock:
-                for code, n in self._volume(name).ask("SELECT kind, count(*) FROM events GROUP BY kind"):
+                for code, n in self._volumes.get(name).ask("SELECT kind, count(*) FROM events GROUP BY kind"):
                     total[KINDS[code]] += n
         return total
 
@@ -214,7 +232,7 @@ class EventLog:
         if event.time_ms < now_ms - self._keep_ms:
             return f"older than event_days ({self._keep_ms // _DAY_MS})"
         if gone:
-            whose = (self.person(event.user_id), self.person("", event.client_id or event.session_id))
+            whose = (self.person(event.user_id), self.person("", event.client_id, event.session_id))
             if any(event.time_ms <= gone.get(person, 0) for person in whose if person):
                 return "before an erasure that its person asked for"
         return ""
@@ -223,49 +241,69 @@ class EventLog:
         """Remove what is older than ``keep_days``, and the words of searches older than ``query_days``."""
         now = int(1000 * time.time()) if now_ms is None else now_ms
         events = queries = 0
-        for name in self._names():
+        with self._lock:
+            names = self._volumes.sound()
+        for name in names:
             with self._lock:
-                volume = self._volume(name)
+                volume = self._volumes.get(name)
                 events += volume.change("DELETE FROM events WHERE time_ms < ?", (now - self._keep_ms,))
                 queries += volume.change(
                     "UPDATE events SET query = NULL WHERE query IS NOT NULL AND time_ms < ?", (now - query_days * _DAY_MS,)
                 )
                 volume.scrub()
-                if not volume.ask("SELECT 1 FROM events LIMIT 1") and self._over(name, now):
-                    self._remove(name)
+                if self._volumes.ends_before(name, now - self._keep_ms):
+                    self._volumes.remove(name)  # nothing is taken in any more that could be in it
         return Pruned(events, queries)
 
     def erase(self, person: str, at_ms: int | None = None) -> tuple[int, bool]:
         """Forget a person: return how many events went, and whether consent or preferences did. Lasts, and is done again whenever a
-        backup is put back, before the log can be read."""
+        backup is put back, before the log can be read.
+
+        Raises:
+            EventLogError: a file is damaged or busy; the erasure is written down, and is done when the log is opened next.
+        """
         at = int(1000 * time.time()) if at_ms is None else at_ms
-        kept = self.people.forget(person, at)
-        return self.replay(), kept
+        latest = self.history(person, 1)
+        try:
+            kept = self.people.forget(person, max(at, latest[0].time_ms if latest else 0))
+        except OSError as error:
+            raise EventLogError(f"The erasure could not be written down: {error.strerror or error}. Ask again.") from error
+        removed = self.replay()
+        with self._lock:
+            whole = self._volumes.sound() == self._volumes.names()
+        if not whole or self.history(person, 1):
+            raise EventLogError("Not every file could be cleaned. It is written down, and done when the log is opened next.")
+        return removed, kept
 
     def replay(self) -> int:
         """Remove from each file what erasures that it has not seen ask for, and return how many events that were."""
         gone = self.people.forgotten()
+        if not gone:
+            return 0
         self.people.replay()
+        for erasure in gone:
+            self.uses.forget(erasure.person, erasure.at_ms)
         removed = 0
-        for name in self._names() if gone else ():
+        with self._lock:
+            names = self._volumes.sound()
+        for name in names:
             with self._lock:
-                volume = self._volume(name)
-                done = volume.ask("SELECT value FROM applied WHERE name = 'forgotten'")
-                seen = done[0][0] if done else 0
-                for erasure in gone[seen:]:
-                    key = bytes.fromhex(erasure.person)
-                    until = (key, erasure.at_ms + _DAY_MS)
+                volume = self._volumes.get(name)
+                seen = {done for (done,) in volume.ask("SELECT erasure FROM applied")}
+                marks = {self.keys.hashed("erasure", f"{e.person} {e.at_ms}").hex(): e for e in gone}
+                new = {mark: erasure for mark, erasure in marks.items() if mark not in seen}
+                for mark, erasure in new.items():
+                    until = (bytes.fromhex(erasure.person), erasure.at_ms)
                     for mine in _MINE:
                         removed += volume.change(f"DELETE FROM events WHERE {mine} AND time_ms <= ?", until)
                     volume.change("UPDATE events SET client = NULL, session = NULL WHERE client = ? AND time_ms <= ?", until)
-                if seen < len(gone):
-                    volume.change("INSERT OR REPLACE INTO applied VALUES ('forgotten', ?)", (len(gone),))
+                    volume.change("INSERT OR IGNORE INTO applied VALUES (?)", (mark,))
+                if new:
                     volume.scrub()
         return removed
 
-    def _known(self, event: Event, kept: dict[str, bool]) -> bool:
+    def _keeps(self, person: str, kept: dict[str, bool]) -> bool:
         """Return whether it may be kept whose event it is: somebody who allows at least one purpose."""
-        person = self.person(event.user_id, event.client_id or event.session_id)
         if person and person not in kept:
             kept[person] = any(self.allows(person, purpose) for purpose in PURPOSES)
         return bool(person) and kept[person]
@@ -275,32 +313,7 @@ class EventLog:
             allowed[event.person] = self.allows(event.person, purpose)
         return allowed[event.person]
 
-    def _name(self, time_ms: int) -> str:
-        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime(self._period)
-
-    def _names(self) -> list[str]:
-        """Return the periods there are files of, the earliest first."""
-        return sorted(path.stem for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
-
-    def _over(self, name: str, now_ms: int) -> bool:
-        """Return whether a period has ended."""
-        return name < datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d"[: 5 if len(name) == 7 else 8])
-
-    def _volume(self, name: str) -> Volume:
-        volume = self._volumes.get(name)
-        if volume is None:
-            volume = self._volumes[name] = Volume(self.folder / f"{name}.sqlite")
-            if len(self._volumes) > _OPEN:
-                self._volumes.popitem(last=False)[1].close()
-        self._volumes.move_to_end(name)
-        return volume
-
-    def _remove(self, name: str) -> None:
-        self._volumes.pop(name).close()
-        for ending in ("", "-wal", "-shm"):
-            (self.folder / f"{name}.sqlite{ending}").unlink(missing_ok=True)
-
     def _page(self, name: str, since: int, until: int, codes: str, last: tuple[int, int]) -> list[tuple[Any, ...]]:
         """Return the next rows of a file, so that nothing stays locked while a reader is slow."""
         with self._lock:
-            return self._volume(name).page(since, until, codes, last)
+            return self._volumes.get(name).page(since, until, codes, last)

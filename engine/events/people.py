@@ -19,8 +19,9 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from engine.events.files import open_database
+from engine.events.files import open_database, scrub
 from engine.lasting import sync
+from engine.privacy import mask
 
 __all__ = ["FORGOTTEN", "PURPOSES", "Forgotten", "People", "Person", "Purpose"]
 
@@ -82,13 +83,14 @@ class People:
             try:
                 row = self._db.execute("SELECT consent, stated FROM people WHERE person = ?", (person,)).fetchone()
                 before = Person(orjson.loads(row[0]), orjson.loads(row[1])) if row else Person()
-                stated = before.stated if stated is None else stated
+                stated = before.stated if stated is None else _masked(stated)
                 after = Person({**before.consent, **(consent or {})}, stated, int(1000 * time.time()))
                 self._db.execute(
                     "INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?)",
                     (person, orjson.dumps(after.consent).decode(), orjson.dumps(dict(after.stated)).decode(), after.updated_ms),
                 )
                 self._db.execute("COMMIT")
+                scrub(self._db)
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
@@ -97,14 +99,18 @@ class People:
 
     def forget(self, person: str, at_ms: int) -> bool:
         """Write down that a person is to be forgotten, make that last, then forget what is kept here; return whether there was
-        anything."""
+        anything.
+
+        Raises:
+            OSError: the disk is full; nothing is forgotten then.
+        """
         line = orjson.dumps({"person": person, "at_ms": at_ms}) + b"\n"
         with self._lock:
             handle = os.open(self._forgotten, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                if self._torn():
-                    os.write(handle, b"\n")
-                os.write(handle, line)
+                rest = b"\n" + line if self._torn() else line
+                while rest:
+                    rest = rest[os.write(handle, rest) :]
                 os.fsync(handle)
             finally:
                 os.close(handle)
@@ -137,7 +143,7 @@ class People:
     def _remove(self, person: str) -> bool:
         with self._lock:
             gone = self._db.execute("DELETE FROM people WHERE person = ?", (person,)).rowcount
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            scrub(self._db)
         return gone > 0
 
     def _torn(self) -> bool:
@@ -155,3 +161,12 @@ def _lines(path: Path) -> Iterator[Forgotten]:
         with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             record = orjson.loads(line)
             yield Forgotten(str(record["person"]), int(record["at_ms"]))
+
+
+def _masked(stated: Any) -> Any:
+    """Return stated preferences with whatever is personal in their texts masked."""
+    if isinstance(stated, str):
+        return mask(stated).text
+    if isinstance(stated, Mapping):
+        return {name: _masked(value) for name, value in stated.items()}
+    return [_masked(value) for value in stated] if isinstance(stated, list | tuple) else stated

@@ -15,17 +15,24 @@ from engine.events.keys import Keyring
 from engine.privacy import mask
 from engine.schema import Money
 
-__all__ = ["CODES", "stored", "written"]
+__all__ = ["CODES", "device", "stored", "written"]
 
 CODES = {kind: code for code, kind in enumerate(KINDS)}
 """What stands for each kind in a file."""
 
 
-def written(event: Event, keys: Keyring, known: bool, known_product: Callable[[str], bool]) -> tuple[tuple[Any, ...], int]:
+def device(keys: Keyring, client_id: str, session_id: str) -> bytes:
+    """Return the hash of a device, or of the visit that stands for it where it is not known."""
+    return keys.hashed("client", client_id) or keys.hashed("visit", session_id)
+
+
+def written(
+    event: Event, keys: Keyring, known: tuple[bool, bool], known_product: Callable[[str], bool]
+) -> tuple[tuple[Any, ...], int]:
     """Return the row of an event and how many stretches of it were masked.
 
-    ``known`` is whether it may be kept whose it is; ``known_product`` says which product ids are the catalogue's, and any other is
-    masked like words, as anyone may send anything.
+    ``known`` is whether it may be kept which user's it is, and which device's; ``known_product`` says which product ids are the
+    catalogue's, and any other is masked like words, as anyone may send anything.
     """
     hashed, masked, query = keys.hashed, 0, ""
     if event.query:
@@ -35,12 +42,12 @@ def written(event: Event, keys: Keyring, known: bool, known_product: Callable[[s
     masked += sum(given != product for given, product in zip(products, event.products, strict=True))
     value, variants = event.value, event.variants
     row = (
-        hashed("event", event.event_id or _content(event)),
+        hashed("event", _content(event)),
         event.time_ms,
         CODES[event.kind],
-        (hashed("user", event.user_id) or None) if known else None,
-        (hashed("client", event.client_id or event.session_id) or None) if known else None,
-        (hashed("session", event.session_id) or None) if known else None,
+        (hashed("user", event.user_id) or None) if known[0] else None,
+        (device(keys, event.client_id, event.session_id) or None) if known[1] else None,
+        (hashed("session", event.session_id) or None) if known[1] else None,
         hashed("query", event.query_id) or None,
         query or None,
         orjson.dumps(products).decode() if products else None,
@@ -80,7 +87,10 @@ def stored(row: Sequence[Any]) -> StoredEvent:
 
 
 def _content(event: Event) -> str:
-    """Return what tells an event without an id from every other."""
+    """Return what tells an event from every other: its id, and whose and of what it is, as ids of one sender mean nothing to
+    another; without an id everything that is known of it."""
+    if event.event_id:
+        return orjson.dumps([event.event_id, event.kind, event.products, event.user_id, event.client_id, event.order_id]).decode()
     value = [event.value.amount, event.value.currency] if event.value else None
     ids = [event.user_id, event.client_id, event.session_id, event.query_id, event.order_id]
     said = [event.kind, event.time_ms, event.query, event.products, event.position, event.quantity, value, event.rating]

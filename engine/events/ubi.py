@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from engine.events.event import Event, EventKind
@@ -29,6 +29,7 @@ _RATED = {"thumbs_up": 1, "helpful": 1, "thumbs_down": -1, "not_helpful": -1}
 _MILLISECONDS = 1e11
 """No time in seconds is as large before the year 5138."""
 _MICROSECONDS = 1e14
+_MOST_AMOUNT = 1e13
 
 
 def read_ubi(record: Mapping[str, Any]) -> Event | str:
@@ -43,6 +44,8 @@ def read_ubi(record: Mapping[str, Any]) -> Event | str:
 def read_time_ms(given: object) -> int:
     """Return a time in milliseconds since 1970, from ISO 8601 or a number of seconds, milli- or microseconds; else 0."""
     try:
+        if isinstance(given, date) and not isinstance(given, datetime):
+            given = datetime(given.year, given.month, given.day, tzinfo=UTC)
         if isinstance(given, datetime):
             return int(1000 * (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp())
         if isinstance(given, str) and not given.strip().isdecimal():
@@ -65,7 +68,8 @@ def read_money(amount: object, currency: object) -> Money | None:
         return None
     if not math.isfinite(value) or value < 0 or not (len(code) == 3 and code.isascii() and code.isalpha()):
         return None
-    return Money(round(value * 10 ** Money.decimals(code)), code)
+    minor = value * 10 ** Money.decimals(code)
+    return Money(round(minor), code) if minor < _MOST_AMOUNT else None
 
 
 def _query(record: Mapping[str, Any]) -> Event | str:

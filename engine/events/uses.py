@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.events.files import open_database
+from engine.events.files import open_database, scrub
 
 __all__ = ["Use", "Uses"]
 
@@ -68,9 +68,11 @@ class Uses:
             rows = self._db.execute(asked, (person,)).fetchall()
         return [Use(*row) for row in rows]
 
-    def forget(self, person: str) -> int:
-        """Take a person off every list, and return how many those were."""
+    def forget(self, person: str, at_ms: int = 2**62) -> int:
+        """Take a person off every list that was made by then, and return how many those were."""
         with self._lock:
-            gone = self._db.execute("DELETE FROM saw WHERE person = ?", (person,)).rowcount
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            asked = "DELETE FROM saw WHERE person = ? AND use IN (SELECT id FROM uses WHERE at_ms <= ?)"
+            gone = self._db.execute(asked, (person, at_ms)).rowcount
+            if gone:
+                scrub(self._db)
         return gone

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.errors import EventLogError
-from engine.events.files import open_database
+from engine.events.files import open_database, scrub
 
 __all__ = ["COLUMNS", "Volume"]
 
@@ -22,6 +22,7 @@ COLUMNS = (
     "id", "time_ms", "kind", "user", "client", "session", "query_id", "query", "products", "position", "quantity", "amount",
     "currency", "rating", "ordered", "variants", "guessed",
 )  # fmt: skip
+_USER, _CLIENT = COLUMNS.index("user"), COLUMNS.index("client")
 _FORMAT = 1
 _SCHEMA = f"""
 CREATE TABLE events (seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, time_ms INTEGER NOT NULL, kind INTEGER NOT NULL,
@@ -31,7 +32,7 @@ CREATE INDEX by_time ON events (time_ms);
 CREATE INDEX by_user ON events (user, time_ms) WHERE user IS NOT NULL;
 CREATE INDEX by_client ON events (client, time_ms) WHERE client IS NOT NULL;
 CREATE INDEX by_query ON events (query_id, kind) WHERE query_id IS NOT NULL;
-CREATE TABLE applied (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE applied (erasure TEXT PRIMARY KEY) WITHOUT ROWID;
 PRAGMA user_version = {_FORMAT};
 """
 
@@ -66,11 +67,16 @@ class Volume:
         """Close the file."""
         self._db.close()
 
-    def add(self, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Add rows of :data:`COLUMNS` whose id is new, make them last, and return how many they were."""
+    def add(self, rows: Sequence[tuple[Any, ...]], gone: Callable[[], Mapping[bytes, int]] = dict) -> int:
+        """Add rows of :data:`COLUMNS` whose id is new, make them last, and return how many they were.
+
+        ``gone`` says, once nobody else writes, whom to leave out up to which time: an erasure may have come in between.
+        """
         before = self._db.total_changes
         marks = ",".join("?" * len(COLUMNS))
         with self._writing():
+            if erased := gone():
+                rows = [row for row in rows if all(row[1] > erased.get(row[who], -1) for who in (_USER, _CLIENT) if row[who])]
             self._db.executemany(f"INSERT OR IGNORE INTO events ({','.join(COLUMNS)}) VALUES ({marks})", rows)
             added = self._db.total_changes - before
         return added
@@ -98,9 +104,9 @@ class Volume:
             done = self._db.execute(statement, values).rowcount
         return done
 
-    def scrub(self) -> None:
-        """Leave nothing of what was deleted in the files beside this one."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def scrub(self) -> bool:
+        """Leave nothing of what was deleted in the files beside this one; return whether that was done."""
+        return scrub(self._db)
 
     def _writing(self) -> _Transaction:
         return _Transaction(self._db)

@@ -6,6 +6,7 @@ next answer, and what was erased in none. Thread-safe. Knows nothing of tastes.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,12 +45,15 @@ class Memory:
         if not who.personalize or not (who.user_id or who.client_id or who.session_id):
             return None
         try:
-            log = self._opened()
-        except DaogouError:
+            return self._recalled(who)
+        except (DaogouError, OSError, sqlite3.Error):
             return None  # a search without a memory is better than none
+
+    def _recalled(self, who: Shopper) -> Remembered | None:
+        log = self._opened()
         if log is None:
             return None
-        person = log.person(who.user_id, who.client_id or who.session_id)
+        person = log.person(who.user_id, who.client_id, who.session_id)
         if not log.allows(person, "personalisation"):
             return None
         kept = log.people.person(person)

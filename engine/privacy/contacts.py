@@ -17,19 +17,20 @@ from engine.privacy.spans import Personal
 
 __all__ = ["find_emails", "find_ips", "find_phones"]
 
-_LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
-_LETTER = r"(?![\u3400-\u9fff])"
-"""Chinese may stand before an address without a blank, and is not part of it."""
-_EMAIL = re.compile(
-    rf"{_LETTER}\w(?:{_LETTER}[\w.%+'&=/-])*\s?@\s?"
-    rf"(?:(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[a-z0-9-]+|中国|公司|网络|集团|商城|在线|рф)|\[?(?:\d{{1,3}}\.){{3}}\d{{1,3}}\]?"
+_AROUND = 64, 255
+"""Characters before and behind an ``@`` that can be its address (RFC 5321, 4.5.3.1)."""
+_LOCAL = re.compile(r"(?:[^\W\u3400-\u9fff][\w.%+'&=/-]{0,63}|[\u3400-\u9fff]{1,12})\s?$")
+_DOMAIN = re.compile(
+    r"\s?(?:(?:[^\W_][\w-]{0,62}\.){1,9}(?:[A-Za-z]{2,24}|xn--[a-z0-9-]{1,40}|[^\W\d_a-zA-Z]{2,4}|中国|公司|网络|集团|商城|在线)(?![A-Za-z])"
+    r"|\[?(?:\d{1,3}\.){3}\d{1,3}\]?"
     r"|(?:gmail|googlemail|qq|vip\.qq|163|126|yeah|foxmail|sina|sohu|aliyun|hotmail|outlook|live|yahoo|icloud|me|gmx|proton|protonmail)\b)"
 )
-_HAN_EMAIL = re.compile(rf"[\u3400-\u9fff]{{1,12}}@(?:{_LABEL}\.)+[^\W\d_]{{2,24}}")
-_AT = r"\s*(?:[(\[{<]\s*at\s*[)\]}>]|\bat\b|[(\[{<]\s*@\s*[)\]}>]|#(?=[a-z0-9-]+\s*\.))\s*"
-_DOT = r"\s*(?:[(\[{<]\s*(?:dot|\.)\s*[)\]}>]|\bdot\b|(?<=\w)\.(?=\w)|点)\s*"
-_SPELT = re.compile(
-    rf"[a-z0-9][a-z0-9._+-]*(?:{_DOT}[a-z0-9_+-]+)*(?:{_AT}|\s*艾特\s*)[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}"
+_AT = r"\s?(?:[(\[{<]\s?at\s?[)\]}>]|\bat\b|[(\[{<]\s?@\s?[)\]}>]|艾特)\s?"
+_DOT = r"\s?(?:[(\[{<]\s?(?:dot|\.)\s?[)\]}>]|\bdot\b|\.|点)\s?"
+_SPELT_AT = re.compile(_AT, re.IGNORECASE)
+_SPELT_LOCAL = re.compile(rf"[a-z0-9][a-z0-9_+-]{{0,40}}(?:{_DOT}[a-z0-9_+-]{{1,40}}){{0,4}}$", re.IGNORECASE)
+_SPELT_DOMAIN = re.compile(
+    rf"[a-z0-9-]{{1,40}}(?:{_DOT}[a-z0-9-]{{1,40}}){{0,4}}{_DOT}"
     r"(?:com|net|org|edu|cn|co|uk|de|fr|io|me|info|jp|hk|tw|in|eu|example|test|shop|dev)\b",
     re.IGNORECASE,
 )
@@ -68,14 +69,23 @@ _TRUNK = {"GB": "0", "DE": "0", "FR": "0", "TW": "0", "JP": "0", "CN": "0", "IT"
 _MOBILE = re.compile(r"1[3-9]\d{9}|07[1-9]\d{8,9}|0[67]\d{8}|01[5-7]\d{8,9}|0[789]0\d{8}|09\d{8}")
 _HAN_DIGITS = {ord(han): digit for han, digit in zip("零〇一幺二两三四五六七八九", "0011223456789", strict=True)}
 _HAN_MOBILE = re.compile(r"[一幺][三四五六七八九](?:[ -]?[零〇一幺二两三四五六七八九]){9}")
-_FEWEST, _MOST = 7, 15
+_FEWEST, _MOST, _MOST_GROUPS = 7, 15, 8
 
 
 def find_emails(text: str) -> Iterator[Personal]:
     """Yield e-mail addresses, written with ``@`` or spelt out."""
-    for pattern in (_EMAIL, _HAN_EMAIL, _SPELT):
-        for match in pattern.finditer(text):
-            yield Personal("email", match.start(), match.end())
+    for at in re.finditer("@", text):
+        yield from _around(text, at.start(), at.end(), _LOCAL, _DOMAIN)
+    for match in _SPELT_AT.finditer(text):
+        yield from _around(text, match.start(), match.end(), _SPELT_LOCAL, _SPELT_DOMAIN)
+
+
+def _around(text: str, start: int, end: int, local: re.Pattern[str], domain: re.Pattern[str]) -> Iterator[Personal]:
+    """Yield the address whose ``@`` is ``text[start:end]``, if it has one: what stands around is looked at, and no further."""
+    before, behind = text[max(0, start - _AROUND[0]) : start], domain.match(text, end, end + _AROUND[1])
+    name = local.search(before)
+    if name and behind:
+        yield Personal("email", start - len(before) + name.start(), behind.end())
 
 
 def find_ips(text: str) -> Iterator[Personal]:
@@ -109,7 +119,7 @@ def _phones_of(text: str, run: re.Match[str]) -> Iterator[Personal]:
     pieces = [(run.start() + m.start(), run.start() + m.end()) for m in _PIECE.finditer(run[0])]
     first = 0
     while first < len(pieces):
-        for last in range(len(pieces), first, -1):
+        for last in range(min(len(pieces), first + _MOST_GROUPS), first, -1):
             start, end = pieces[first][0], pieces[last - 1][1]
             digits = sum(e - s for s, e in pieces[first:last])
             if not _FEWEST <= digits <= _MOST:

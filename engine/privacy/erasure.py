@@ -74,14 +74,17 @@ def export_person(log: EventLog, user_id: str = "", client_id: str = "") -> Held
 
 
 def erase_person(log: EventLog, user_id: str = "", client_id: str = "") -> Receipt:
-    """Erase a user, a device, or both, and return the receipt."""
+    """Erase a user, a device, or both, and return the receipt.
+
+    Raises:
+        EventLogError: not everything could be erased; there is no receipt then.
+    """
     people = _people(log, user_id, client_id)
     kinds = Counter(event.kind for event in _events(log, people))
     seen, now = _seen(log, people), int(1000 * time.time())
     kept = False
     for person in people:
         kept |= log.erase(person, now)[1]
-        log.uses.forget(person)
     receipt = Receipt(receipt=uuid.uuid4().hex, at=_iso(now), events=dict(sorted(kinds.items())), preferences=kept, seen_by=seen)
     return receipt.model_copy(update={"signature": _signature(log, receipt)})
 

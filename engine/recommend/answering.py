@@ -75,7 +75,7 @@ class Recommendations:
         return self._in_stock.copy() if tree is None else self._in_stock & self._table.allow(tree)
 
     def _written(self, pick: Pick, did: dict[int, str], language: str) -> Recommended:
-        told = [r for r in pick.rests if r.weight >= _SAYING * pick.rests[0].weight or r.signal in ("now", "new")]
+        told = [r for r in pick.rests if r.weight >= _SAYING * pick.rests[0].weight or r.signal in ("now", "new", "discover")]
         because = [self._why(rest, did, language, pick.row) for rest in told[:_TOLD]]
         return Recommended(document=self._documents.document(pick.row), score=round(pick.score, 6), because=because)
 

@@ -33,7 +33,7 @@ class Why(Wire):
     """A reason: what it rests on, in a sentence, with the product it names. ``buyers`` is how many people bought both, where
     that is the reason."""
 
-    signal: Literal["together", "alike", "again", "now", "new", "content", "category", "bought"]
+    signal: Literal["together", "alike", "again", "now", "new", "content", "category", "bought", "discover"]
     text: str
     product_id: str = ""
     buyers: int = 0

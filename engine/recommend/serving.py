@@ -6,7 +6,8 @@ on. Thread-safe. Knows nothing of people, words or HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.index.vectors import VectorIndex
-from engine.recommend.model import Bought, Model
+from engine.recommend.model import DAY_S, Bought, Model
 from engine.recommend.request import Kind
 
 __all__ = ["NEW_DAYS", "Pick", "Recommender", "Rest", "new_places", "with_new"]
@@ -27,6 +28,8 @@ _CONTENT = 0.3
 _LOOKED_UP = 50
 _MOST_ALIKE = 20
 _KNOWN_ENOUGH = 0.5
+_FRESH_DAYS = 45.0
+"""Older orders say nothing of what is bought now or new."""
 _MANY, _MANY_BUYERS = 0.05, 20
 """Many are buying what is among the best-selling twentieth now, and was bought by so many people."""
 
@@ -35,7 +38,7 @@ _MANY, _MANY_BUYERS = 0.05, 20
 class Rest:
     """What a recommendation rests on: another product's row and how many people bought both, the product it is like, or itself."""
 
-    signal: Literal["together", "alike", "again", "now", "new", "content", "category", "bought"]
+    signal: Literal["together", "alike", "again", "now", "new", "content", "category", "bought", "discover"]
     weight: float
     row: int = -1
     like: int = -1
@@ -76,11 +79,15 @@ def with_new(
 class Recommender:
     """Recommends products of one snapshot. ``groups`` int32 ``(n,)`` number variants of one thing, -1 for none."""
 
-    def __init__(self, model: Model, vectors: VectorIndex, groups: NDArray[np.int32]) -> None:
+    def __init__(
+        self, model: Model, vectors: VectorIndex, groups: NDArray[np.int32], clock: Callable[[], float] = time.time
+    ) -> None:
         self.model, self._vectors, self._groups = model, vectors, groups
         self._new = model.new(NEW_DAYS) if model.orders else np.zeros(model.size, bool)
-        selling = np.quantile(model.now, 1 - _MANY) if model.orders else np.inf
+        fresh = 0 <= clock() - model.now_s <= _FRESH_DAYS * DAY_S
+        selling = np.quantile(model.now, 1 - _MANY) if model.orders and fresh else np.inf
         self._selling = (model.now > selling) & (model.buyers >= _MANY_BUYERS)
+        self._begun = self._new & np.isfinite(model.first_s) & fresh
 
     def recommend(
         self,
@@ -94,7 +101,9 @@ class Recommender:
         """Return up to ``k`` picks of ``allowed`` rows ``(n,)``. ``rows`` are those looked at or in the basket."""
         given = {row: Bought(1.0, 0.0) for row in rows}
         if kind == "similar":
-            return self._similar(rows, k, allowed)
+            mine = allowed.copy()
+            mine[list(history) if discover else []] = False
+            return self._similar(rows, k, mine)
         if kind == "buy_again":
             again = {row: bought for row, bought in history.items() if bought.fresh}
             return self._again(again, k, allowed)
@@ -105,9 +114,7 @@ class Recommender:
             told = given
         scores, rests = self._scores(told, kind)
         scores = np.where(allowed, scores, -np.inf).astype(np.float32)
-        hidden = [*rows, *(told if discover and kind == "for_you" else ())]
-        hidden += [row for row in history if discover]
-        scores[hidden] = -np.inf
+        scores[[*rows, *(history if discover else ())]] = -np.inf
         scores[scores <= 0] = -np.inf
         best = np.argsort(-scores, kind="stable")[: _DEEP * k + _LOOKED_UP]
         best = best[np.isfinite(scores[best])]
@@ -147,8 +154,10 @@ class Recommender:
         rests += [Rest("content", weight, other) for other, weight in by_content.get(row, {}).items()]
         if self._selling[row]:
             rests.append(Rest("now", 0.0, row))
-        if self._new[row]:
+        if self._begun[row]:
             rests.append(Rest("new", 0.0, row))
+        elif self._new[row]:
+            rests.append(Rest("discover", 0.0, row))
         return sorted(rests, key=lambda r: (-r.weight, r.row)) or [Rest("bought", 0.0, row, buyers=int(model.buyers[row]))]
 
     def _lent(self, row: int, told: Mapping[int, Bought]) -> list[Rest]:

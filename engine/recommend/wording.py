@@ -24,6 +24,8 @@ def rest_text(rest: Rest, did: str, language: str, title_of: Callable[[int], str
         return "近期购买的人很多" if zh else "Many are buying this now"
     if rest.signal == "new":
         return "新上架的商品" if zh else "New here"
+    if rest.signal == "discover":
+        return "买过的顾客还不多" if zh else "Not many have bought this yet"
     if rest.signal == "bought":
         if zh:
             return f"{rest.buyers}位顾客买过" if rest.buyers else "有顾客买过"
@@ -34,11 +36,13 @@ def rest_text(rest: Rest, did: str, language: str, title_of: Callable[[int], str
     if rest.signal == "content":
         return f"与{after}{named}相似" if zh else f"Like {named}{after}"
     if rest.signal == "together":
-        return f"{rest.buyers}位顾客同时买了它和{after}{named}" if zh else f"{rest.buyers} shoppers bought it and {named}{after}"
+        if zh:
+            return f"{rest.buyers}位顾客既买过它，也买过{after}{named}"
+        return f"{rest.buyers} shoppers bought it and {named}{after}"
     if rest.like == rest.row:
         return f"与{after}{named}相似" if zh else f"Like {named}{after}"
     like = _named(title_of(rest.like), zh)
-    return f"与{like}相似，后者常与{after}{named}一起购买" if zh else f"Like {like}, which goes with {named}{after}"
+    return f"与{like}相似，买过{after}{named}的顾客常买后者" if zh else f"Like {like}, which goes with {named}{after}"
 
 
 def _named(title: str, zh: bool) -> str:

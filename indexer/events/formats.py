@@ -17,6 +17,7 @@ __all__ = ["FORMATS", "Reader", "format_of"]
 
 Reader = Callable[[Mapping[str, Any]], Iterator[Event | str]]
 
+_NOTHING = frozenset({"(not set)", "(none)", "null", "none", "undefined", "nan"})
 _OTHER = "event of another kind"
 _NO_PRODUCT = "event without a product"
 
@@ -161,7 +162,9 @@ def _list(given: object) -> Sequence[Any]:
 
 
 def _str(given: object) -> str:
-    return str(given).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
+    """Return a text, or a number as one; nothing of anything else, nor of what stands for nothing."""
+    text = str(given).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
+    return "" if text.lower() in _NOTHING else text
 
 
 def _int(given: object) -> int:

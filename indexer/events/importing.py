@@ -124,7 +124,10 @@ def _events(records: Iterator[dict[str, Any] | str], reader: Reader) -> Iterator
         if isinstance(record, str):
             yield record
         else:
-            yield from reader(record)
+            try:
+                yield from reader(record)
+            except (ValueError, TypeError, OverflowError, AttributeError):
+                yield "a record that cannot be read"
 
 
 def _sold(sales: Iterator[Sale | str], currency: str) -> Iterator[Event | str]:

@@ -67,5 +67,7 @@ class Joiner:
 
 def _whose(event: Event) -> list[tuple[str, str]]:
     """Return who an event is of, the closest first."""
-    ids = (("session", event.session_id), ("client", event.client_id), ("user", event.user_id))
+    # numbers of sessions are often a device's own
+    session = f"{event.client_id or event.user_id} {event.session_id}" if event.session_id else ""
+    ids = (("session", session), ("client", event.client_id), ("user", event.user_id))
     return [(realm, given) for realm, given in ids if given]
