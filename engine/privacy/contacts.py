@@ -19,7 +19,7 @@ __all__ = ["find_emails", "find_ips", "find_phones"]
 
 _AROUND = 64, 255
 """Characters before and behind an ``@`` that can be its address (RFC 5321, 4.5.3.1)."""
-_LOCAL = re.compile(r"(?:[^\W\u3400-\u9fff][\w.%+'&=/-]{0,63}|[\u3400-\u9fff]{1,12})\s?$")
+_LOCAL = re.compile(r"(?:[^\W\u3400-\u9fff](?:[^\W\u3400-\u9fff]|[.%+'&=/-]){0,63}|[\u3400-\u9fff]{1,12})\s?$")
 _DOMAIN = re.compile(
     r"\s?(?:(?:[^\W_][\w-]{0,62}\.){1,9}(?:[A-Za-z]{2,24}|xn--[a-z0-9-]{1,40}|[^\W\d_a-zA-Z]{2,4}|中国|公司|网络|集团|商城|在线)(?![A-Za-z])"
     r"|\[?(?:\d{1,3}\.){3}\d{1,3}\]?"
@@ -31,19 +31,17 @@ _SPELT_AT = re.compile(_AT, re.IGNORECASE)
 _SPELT_LOCAL = re.compile(rf"[a-z0-9][a-z0-9_+-]{{0,40}}(?:{_DOT}[a-z0-9_+-]{{1,40}}){{0,4}}$", re.IGNORECASE)
 _SPELT_DOMAIN = re.compile(
     rf"[a-z0-9-]{{1,40}}(?:{_DOT}[a-z0-9-]{{1,40}}){{0,4}}{_DOT}"
-    r"(?:com|net|org|edu|cn|co|uk|de|fr|io|me|info|jp|hk|tw|in|eu|example|test|shop|dev)\b",
+    r"(?:com|net|org|edu|info|example|test|shop|dev|[a-z]{2})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 
-_V4 = re.compile(
-    r"(?<![\w.])(?<!\d-)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d|-\d|[A-Za-z])"
-    r"|(?<=[\u4e00-\u9fff])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)"
-)
+_V4 = re.compile(r"(?:(?<![0-9A-Za-z.])(?<!\d-)|(?<=ip)|(?<=IP)|(?<=Ip))(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d|-\d|[A-Za-z])")
 _V6 = re.compile(
-    r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?(?![0-9A-Za-z:])"
+    r"(?:(?<![0-9A-Za-z:.])|(?<=[^0-9A-Fa-f:]:))(?:[0-9A-Fa-f]{0,4}:){2,7}"
+    r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?(?![0-9A-Za-z:])"
 )
 _VERSION = re.compile(
-    r"(?<![a-z])(?:version|firmware|driver|software|kernel|release|build|bios|update|sdk|app|ver|v|版本号?|固件|驱动|系统|软件|升级[到至]?|内核)"
+    r"(?<![a-z])(?:version|fw|miui|harmonyos|hyperos|ios|macos|windows|section|chapter|firmware|driver|software|kernel|release|build|bios|update|sdk|app|ver|v|版本号?|固件|驱动|系统|软件|升级?[到至]?|内核|章节?)"
     r"\W{0,3}(?:is\s+|to\s+|from\s+|为|是)?$",
     re.IGNORECASE,
 )
@@ -53,16 +51,18 @@ _DATE = re.compile(
     r"|(?<!\d)(?:0?[1-9]|[12]\d|3[01])([-/.])(?:0?[1-9]|1[0-2])\2(?:19|20)\d{2}(?!\d)"
 )
 _RUN = re.compile(
-    r"(?<![A-Za-z\d])(?<![A-Za-z\d][.,-])(?:\+\s?|\(\+|00(?=[1-9]))?\(?\d(?:\d|[ ./()-]{1,3}(?=\d|\(\d))*\d(?![A-Za-z\d]|[.,]\d)"
+    r"(?<![A-Za-z\d])(?<![A-Za-z\d][.-])(?:\+\s?|\(\+|00(?=[1-9]))?"
+    r"\(?\d(?:\d|[ ./()-]{1,3}(?=\d|\(\d))*\d(?![A-Za-z\d]|\.\d|,\d{3}(?!\d))"
 )
 _PIECE = re.compile(r"\d+")
 _EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x|转|分机号?)\s*\d{1,5}(?!\d)", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?:phone|telephone|tel|mobile|cell|call|ring|text|sms|whatsapp|wechat|weixin|signal|fax|reach|contact|dial|landline|"
-    r"number is|mob|ph|hp"
-    r"|电话|手机|联系|号码|致电|拨打|微信|传真|座机|热线|来电|回电|打给|短信|加我|方式|呼叫|手机号|☎|📞)",
+    r"(?<![a-z])(?:phone|telephone|tel|mobile|cell|call|ring|text|sms|whatsapp|wechat|weixin|signal|fax|reach|contact|dial|landline|"
+    r"(?<!model )(?<!part )(?<!serial )(?<!item )number|mob)(?![a-z])"
+    r"|电话|電話|手机|手機|联系|聯絡|号码|號碼|致电|拨打|微信|传真|座机|热线|来电|回电|打给|短信|加我|方式|呼叫|☎|📞",
     re.IGNORECASE,
 )
+_GLUED = re.compile(r"(?:call|tel|phone|mob|cell|text|wechat|whatsapp)(1[3-9]\d{9})(?!\d)", re.IGNORECASE)
 _BEFORE, _AFTER = 28, 14
 _REGIONS = ("CN", "US", "GB", "DE", "FR", "IN", "HK", "TW", "JP", "AU", "SG", "KR", "IT", "ES", "NL", "CA")
 _TRUNK = {"GB": "0", "DE": "0", "FR": "0", "TW": "0", "JP": "0", "CN": "0", "IT": "0", "AU": "0", "NL": "0", "KR": "0", "IN": "0"}
@@ -101,7 +101,7 @@ def _is_ip(written: str) -> bool:
         address = ipaddress.ip_address(written.partition("%")[0])
     except ValueError:
         return False
-    return address.version == 4 or len(re.findall(r"[0-9a-fA-F]", written)) >= 3 or written == "::1"
+    return address.version == 4 or len(re.findall(r"[0-9a-fA-F]+", written)) >= 2 or written == "::1"
 
 
 def find_phones(text: str) -> Iterator[Personal]:
@@ -110,6 +110,8 @@ def find_phones(text: str) -> Iterator[Personal]:
     dated = _DATE.sub(lambda m: "\0" * len(m[0]), text)
     for run in _RUN.finditer(dated):
         yield from _phones_of(text, run)
+    for match in _GLUED.finditer(text):
+        yield Personal("phone", match.start(1), match.end(1))
     for match in _HAN_MOBILE.finditer(text):
         yield Personal("phone", match.start(), match.end())
 
@@ -122,7 +124,7 @@ def _phones_of(text: str, run: re.Match[str]) -> Iterator[Personal]:
         for last in range(min(len(pieces), first + _MOST_GROUPS), first, -1):
             start, end = pieces[first][0], pieces[last - 1][1]
             digits = sum(e - s for s, e in pieces[first:last])
-            if not _FEWEST <= digits <= _MOST:
+            if not _FEWEST <= digits <= _MOST or _torn(text, start, end, run):
                 continue
             start = _opened(text, start, run.start() if first == 0 else start)
             if _is_phone(text, start, end, last - first):
@@ -132,6 +134,11 @@ def _phones_of(text: str, run: re.Match[str]) -> Iterator[Personal]:
                 break
         else:
             first += 1
+
+
+def _torn(text: str, start: int, end: int, run: re.Match[str]) -> bool:
+    """Return whether a stretch of a run is cut out of what a dot or dash holds together."""
+    return (start > run.start() and text[start - 1] in ".-") or (end < run.end() and text[end] in ".-")
 
 
 def _opened(text: str, start: int, least: int) -> int:
@@ -146,6 +153,9 @@ def _is_phone(text: str, start: int, end: int, groups: int) -> bool:
     digits = re.sub(r"\D", "", written)
     if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){3}", written):
         return False  # an IP address, or the number of a version
+    mixed = "." in written and re.search(r"[ -]", written) and "+" not in written
+    if mixed or _is_isbn(written, digits) or text[end : end + 2] in ("-X", "-x"):
+        return False
     if written.lstrip("(").startswith("+"):
         return _possible("+" + re.sub(r"\D", "", written.replace("(0)", "")), None)
     if re.fullmatch(r"1[3-9]\d{9}", digits):
@@ -162,6 +172,14 @@ def _is_phone(text: str, start: int, end: int, groups: int) -> bool:
     return len(digits) >= 9 and _grouped_as_one(written, digits)
 
 
+def _is_isbn(written: str, digits: str) -> bool:
+    """Return whether groups are those of an ISBN (ISO 2108): four with a digit that checks, or five behind 978 or 979."""
+    groups = len(_PIECE.findall(written))
+    if len(digits) == 13:
+        return groups >= 4 and digits.startswith(("978", "979"))
+    return (groups, len(digits)) == (4, 10) and sum((10 - n) * int(d) for n, d in enumerate(digits)) % 11 == 0
+
+
 def _from_abroad(digits: str) -> bool:
     """Return whether digits begin with the way out of a country, or with China's code without it."""
     if digits.startswith("00"):
@@ -171,11 +189,13 @@ def _from_abroad(digits: str) -> bool:
 
 def _grouped_as_one(written: str, digits: str) -> bool:
     """Return whether groups without any word are put as a phone number's are."""
-    if re.fullmatch(r"\(?[2-9]\d{2}\)?[ .-]{1,2}[2-9]\d{2}[ .-]\d{4}|1[ .-]\(?[2-9]\d{2}\)?[ .-]{1,2}\d{3}[ .-]\d{4}", written):
+    if re.fullmatch(r"\(?[2-9]\d{2}\)?[ .-]{0,2}[2-9]\d{2}[ .-]\d{4}|1[ .-]\(?[2-9]\d{2}\)?[ .-]{1,2}\d{3}[ .-]\d{4}", written):
         return _valid(digits, "US")
     if re.fullmatch(r"[48]00[ -]\d{3}[ -]?\d{4}", written):
         return True
     if digits.startswith("0"):
+        if all(piece.startswith("0") for piece in _PIECE.findall(written)):
+            return False  # sizes of parts, like 0402 0603
         return any(_valid(digits, region) for region, trunk in _TRUNK.items() if trunk)
     return bool(re.fullmatch(r"[6-9]\d{4}[ -]\d{5}", written)) and _valid(digits, "IN")
 

@@ -27,13 +27,13 @@ KINDS = ("email", "resident_id", "card", "ip", "order", "phone", "address")
 
 _FINDERS = (find_emails, find_resident_ids, find_cards, find_ips, find_orders, find_phones, find_addresses)
 _POSSIBLE = re.compile(
-    r"[@＠]|\d|[:：][0-9a-f]{0,4}[:：]|\bat\b|[零〇一二两三四五六七八九幺]{3}|[省市区县][^\s]*[路街道]", re.IGNORECASE
+    r"[@＠]|\d|[:：][0-9a-f]{0,4}[:：]|\bat\b|艾特|[零〇一二两三四五六七八九幺]{3}|[省市区县][^\s]*[路街道]", re.IGNORECASE
 )
 """Nothing personal of these kinds is without one of these."""
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_WIDE |= dict.fromkeys((0x3000, 0xA0, 0x2002, 0x2009, 0x202F), 0x20)
+_WIDE |= dict.fromkeys((0x3000, 0xA0, 0x2002, 0x2009, 0x202F, 0xFF1A), 0x20)
 _WIDE |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), 0x2D)
-"""Full-width forms, blanks and dashes, one code point for one, so that offsets stay."""
+"""Full-width forms, blanks and dashes, one code point for one, so that offsets stay. A wide colon ends a word, and is a blank."""
 
 
 _KEY, _MOST = os.urandom(16), 16_384

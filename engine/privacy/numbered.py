@@ -14,29 +14,39 @@ from engine.privacy.spans import Personal
 
 __all__ = ["find_cards", "find_orders", "find_resident_ids", "is_gtin", "luhn", "resident_check"]
 
-_RUN = re.compile(r"(?<![A-Za-z\d])\d(?:[ -]?\d){12,22}(?![A-Za-z\d])")
+_RUN = re.compile(r"(?<![A-Za-z\d])\d+(?:[ .-]\d+)*(?![A-Za-z\d])")
+_PIECE = re.compile(r"\d+")
 _ISSUER = re.compile(
     r"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[47]|35(?:2[89]|[3-8])|6(?:011|4[4-9]|5|2)|3(?:0[0-5]|[689])|81|9792|50|5[6-8]|6[0379]"
 )
 _CARD_NAMED = re.compile(
     r"card|visa|master|amex|american express|unionpay|debit|credit|paid with|卡|银联|信用|借记|支付|付款", re.IGNORECASE
 )
-_NEAR = 24
-_RESIDENT = re.compile(r"(?<![A-Za-z\d])[1-8]\d(?:[ -]?\d){15}[ -]?[\dXx](?![A-Za-z\d])")
+_NEAR, _MOST_GROUPS = 24, 19
+_RESIDENT = re.compile(r"(?<!\d)[1-8](?:[ -]?\d){16}[ -]?[\dXx](?![A-Za-z\d])")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
+_NUMBER = r"(?:[A-Z]{1,6}[-_/]?){0,2}\d[A-Z\d]*(?:[-_/ ]?[A-Z\d]*\d[A-Z\d]*|-[A-Z]{1,3}(?![A-Z]))*"
 _NAMED = re.compile(
-    r"(?P<named>(?:purchase\s+|sales\s+|my\s+|web\s+)?(?:orders?|invoices?|receipts?|tracking|parcel|shipment|consignment|waybill|awb|"
-    r"booking|reservation|transaction|rma|return|case|ticket|reference|ref|po|p/o|confirmation)"
-    r"|(?:订单|定单|订购单|运单|快递|物流|发票|交易|流水|单据|退货单|退款单|取件|包裹|工单|售后单)|(?<![\u4e00-\u9fff])单)"
-    r"(?P<link>(?:[\s:：#.,_\"'=-]|\b(?:no|nos|nr|num|number|id|code|ref|reference|is|was|of|my)\b\.?|号码?|编号|单号|码|是|为|的|：)*)"
-    r"(?P<number>[A-Z]{0,6}[-_/]?\d[A-Z\d]*(?:[-_/ ]?[A-Z\d]*\d[A-Z\d]*)*)(?![A-Z\d])",
+    r"(?P<named>(?:purchase\s+|sales\s+|my\s+|web\s+)?(?:orders?|ordr|ord|invoices?|inv|receipts?|track|tracking|trk|parcel|shipment|"
+    r"consignment|waybill|awb|booking|reservation|transaction|rma|return|case|ticket|reference|ref|po|p/o|confirmation)"
+    r"|订单|訂單|定单|订购单|运单|快递|物流|发票|发票号|交易|流水|单据|退货单|退款单|取件|包裹|工单|售后单|[\u4e00-\u9fff]?单号|(?<![\u4e00-\u9fff])单)"
+    r"(?P<link>(?:[\s:#.,_\"'“”‘’=()\[\]（）【】-]|(?:no|nos|nr|num|number|id|code|ref|reference|confirmation|is|was|of|my)(?![a-z])"
+    r"|号码?|號碼?|编号|編號|单号|單號|码|是|为|的)*)"
+    rf"(?P<number>{_NUMBER})(?![A-Z\d])",
     re.IGNORECASE,
 )
-_MARKED = re.compile(r"#|\bno\b|\bnr\b|num|\bid\b|code|ref|号|编|码|:|=", re.IGNORECASE)
-_BY_ITSELF = re.compile(
-    r"order|invoice|receipt|tracking|waybill|awb|shipment|parcel|transaction|单|快递|物流|发票|交易|流水|包裹|取件", re.IGNORECASE
+_FURTHER = re.compile(
+    rf"\s?(?:,|、|/|&|and|or|和|或|跟|与)\s?(?!(?:19|20)\d\d[-/.]\d)"
+    rf"(?P<number>{_NUMBER})(?![A-Z\d])",
+    re.IGNORECASE,
 )
+_MARKED = re.compile(r"#|no|nr|num|id|code|ref|号|號|编|編|码|碼|:|=", re.IGNORECASE)
+_BY_ITSELF = re.compile(
+    r"ord|\bp/?o\b|invoice|trk|receipt|tracking|waybill|awb|shipment|parcel|transaction|单|單|快递|物流|发票|交易|流水|包裹|取件",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"(?:19|20)\d\ds?", re.IGNORECASE)
 _COUNTED = re.compile(
     r"\s*(?:x\b|×|pcs|pieces|units|boxes|packs?|items?|sets?|[个件只条套箱盒瓶包元块人份年月日天时]|%|\$|€|£|¥|years?|days?|hours?)",
     re.IGNORECASE,
@@ -74,27 +84,44 @@ def find_resident_ids(text: str) -> Iterator[Personal]:
 
 def find_cards(text: str) -> Iterator[Personal]:
     """Yield payment cards: 15 to 19 digits that check and begin as an issuer's do; 13 and 14 only where a card is named."""
-    for match in _RUN.finditer(text):
-        digits = re.sub(r"[ -]", "", match[0])
-        if not 13 <= len(digits) <= 19 or not luhn(digits) or len(set(digits)) < 2:
-            continue
-        named = _CARD_NAMED.search(text[max(0, match.start() - _NEAR) : match.end() + _NEAR // 2])
-        sure = len(digits) >= 15 and _ISSUER.match(digits)
-        grouped = match[0] != digits and len(digits) == 14 and _ISSUER.match(digits)
-        if named or sure or grouped:
-            yield Personal("card", match.start(), match.end())
+    for run in _RUN.finditer(text):
+        pieces = [(run.start() + m.start(), run.start() + m.end()) for m in _PIECE.finditer(run[0])]
+        first = 0
+        while first < len(pieces):
+            for last in range(min(len(pieces), first + _MOST_GROUPS), first, -1):
+                start, end = pieces[first][0], pieces[last - 1][1]
+                if 13 <= sum(e - s for s, e in pieces[first:last]) <= 19 and _is_card(text, start, end):
+                    yield Personal("card", start, end)
+                    first = last - 1
+                    break
+            first += 1
+
+
+def _is_card(text: str, start: int, end: int) -> bool:
+    digits = re.sub(r"\D", "", text[start:end])
+    if not luhn(digits) or len(set(digits)) < 2:
+        return False
+    groups = [len(piece) for piece in _PIECE.findall(text[start:end])]
+    if len(digits) >= 15 and _ISSUER.match(digits) and (max(groups) == 1 or min([3, *groups[:-1]]) == 3):
+        return True
+    grouped = end - start != len(digits) and len(digits) == 14 and _ISSUER.match(digits)
+    return bool(grouped or _CARD_NAMED.search(text[max(0, start - _NEAR) : end + _NEAR // 2]))
 
 
 def find_orders(text: str) -> Iterator[Personal]:
     """Yield numbers of orders, invoices and parcels, where the words before them say that they are."""
     for match in _NAMED.finditer(text):
-        number = match["number"]
-        digits = sum(c.isdigit() for c in number)
         before = text[max(0, match.start() - 1) : match.start()]
-        if before.isascii() and before.isalnum():
+        if match["named"].isascii() and before.isascii() and before.isalnum():
             continue
-        marked = _MARKED.search(match["link"]) or "单号" in match["named"]
-        itself = _BY_ITSELF.search(match["named"])
-        least = 4 if marked else 6 if itself else 99
-        if digits >= least and not (not marked and _COUNTED.match(text, match.end())):
-            yield Personal("order", match.start("number"), match.end("number"))
+        marked = _MARKED.search(match["link"]) or "号" in match["named"]
+        number = match["number"]
+        least = 4 if marked or re.search("[A-Z]", number, re.IGNORECASE) else 5 if _BY_ITSELF.search(match["named"]) else 99
+        otherwise = not marked and (_COUNTED.match(text, match.end()) or _YEAR.fullmatch(number))
+        if otherwise or sum(c.isdigit() for c in number) < least:
+            continue
+        yield Personal("order", match.start("number"), match.end("number"))
+        more = _FURTHER.match(text, match.end())
+        while more and sum(c.isdigit() for c in more["number"]) >= 4 and not _COUNTED.match(text, more.end()):
+            yield Personal("order", more.start("number"), more.end("number"))
+            more = _FURTHER.match(text, more.end())
