@@ -43,9 +43,17 @@ class Estimate:
 
 
 def bootstrap_mean(
-    values: NDArray[np.float64], *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+    values: NDArray[np.float64],
+    *,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+    clusters: NDArray[np.int64] | None = None,
 ) -> Estimate:
     """Return the mean and its percentile bootstrap interval, resampling queries with replacement.
+
+    Where ``clusters`` int64 ``(n,)`` says which values belong together, as several of one person, whole clusters are resampled
+    (Cameron, Gelbach and Miller, *Review of Economics and Statistics*, 2008).
 
     Raises:
         EvaluationError: there is no value, a value is not finite, or the level is not between 0 and 1.
@@ -53,11 +61,14 @@ def bootstrap_mean(
     values = _checked(values, resamples)
     if not 0 < level < 1:
         raise EvaluationError(f"A confidence level of {level} is not between 0 and 1. Use 0.95.")
-    n = len(values)
+    of = np.arange(len(values)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    sums, counts = np.bincount(of, values), np.bincount(of).astype(np.float64)
+    n = len(sums)
     rng = np.random.default_rng(seed)
-    means = np.concatenate([values[rng.integers(0, n, size=(rows, n))].mean(axis=1) for rows in _blocks(resamples, n)])
+    drawn = (rng.integers(0, n, size=(rows, n)) for rows in _blocks(resamples, n))
+    means = np.concatenate([sums[rows].sum(axis=1) / counts[rows].sum(axis=1) for rows in drawn])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(values.mean()), float(low), float(high), n)
+    return Estimate(float(values.mean()), float(low), float(high), len(values))
 
 
 def paired_difference(

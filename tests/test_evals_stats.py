@@ -121,3 +121,17 @@ def test_holm_is_the_closed_test_of_bonferroni(values: list[float]) -> None:
 def test_holm_refuses_what_is_no_probability() -> None:
     with pytest.raises(EvaluationError, match="between 0 and 1"):
         holm([0.5, 1.5])
+
+
+def test_values_of_one_person_are_resampled_together() -> None:
+    rng = np.random.default_rng(0)
+    covered = {True: 0, False: 0}
+    for trial in range(200):
+        people = np.repeat(np.arange(60), rng.integers(1, 6, size=60))
+        values = rng.normal(size=60)[people] + 0.1 * rng.normal(size=len(people))
+        for clustered in covered:
+            estimate = bootstrap_mean(values, resamples=300, seed=trial, clusters=people if clustered else None)
+            covered[clustered] += estimate.low <= 0 <= estimate.high
+    assert covered[True] >= 180 > covered[False]
+    alone = np.arange(40)
+    assert bootstrap_mean(values[:40], clusters=alone) == bootstrap_mean(values[:40])

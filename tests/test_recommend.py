@@ -77,10 +77,10 @@ def test_together_is_ease_as_it_was_published() -> None:
     both = x.T @ x
     expected[both < 1] = 0
     np.testing.assert_allclose(dense(model), expected, rtol=1e-4, atol=1e-6)
-    for bought, row in itertools.product(range(0, n, 5), range(n)):
-        weight, support = model.pair(bought, row)
-        assert weight == pytest.approx(dense(model)[bought, row], abs=1e-7)
-        assert support == (both[bought, row] if weight else 0)
+    bought, rows = np.arange(0, n, 5), np.random.default_rng(0).permutation(n)[:12]
+    weights, support = model.pairs(bought, rows)
+    np.testing.assert_allclose(weights, dense(model)[np.ix_(bought, rows)], atol=1e-7)
+    np.testing.assert_array_equal(support, np.where(weights != 0, both[np.ix_(bought, rows)], 0))
 
 
 def test_the_baselines_agree_with_another_library_and_a_plain_inverse() -> None:
@@ -124,22 +124,33 @@ def test_the_parts_add_up_as_written() -> None:
     assert (np.diag(shares) == 0).all()
 
 
-def test_all_customers_at_once_are_scored_as_one_by_one() -> None:
-    from evals.recommending.measuring import _ours
+def test_customers_are_measured_on_what_they_bought_before_and_buy_next() -> None:
+    from evals.recommending.measuring import _histories, _measured
     from evals.recommending.splits import split_at
 
     orders, n = made_orders(2), 30
     split = split_at(orders, n, NOW_S - 30 * DAY_S)
-    model = fit_model(split.before, vectors_of(n), split.time_s, Fit(ridge=20, min_buyers=1))
-    every = _ours(model, split)
-    for place, person in enumerate(split.people.tolist()):
-        history = {}
+    shown = np.random.default_rng(0).permuted(np.tile(np.arange(n), (len(split.people), 1)), axis=1)[:, :20]
+    shown[:, 17:] = -1
+    figures = _measured(split, (shown, shown))
+    for place, (person, history) in enumerate(zip(split.people.tolist(), _histories(split), strict=True)):
         mine = split.before.where(split.before.person == person)
+        told = {}
         for row in set(mine.product.tolist()):
             lines = mine.where(mine.product == row)
-            ages = [(split.time_s - lines.time_s[lines.order == o][0]) / DAY_S for o in np.unique(lines.order)]
-            history[row] = Bought.at(ages)
-        np.testing.assert_allclose(every[place], model.parts(history).score, rtol=1e-3, atol=1e-5)
+            told[row] = Bought.at([(split.time_s - lines.time_s[lines.order == o][0]) / DAY_S for o in np.unique(lines.order)])
+        assert {row: (b.orders, pytest.approx(b.fresh)) for row, b in history.items()} == {
+            row: (b.orders, b.fresh) for row, b in told.items()
+        }
+        after = orders.where((orders.person == person) & (orders.time_s >= split.time_s))
+        bought = set(after.product[after.order == after.order[np.argmin(after.time_s)]].tolist())
+        for name, of in (("all", bought), ("again", bought & set(told)), ("discovery", bought - set(told))):
+            hits = [row in of for row in shown[place].tolist()]
+            assert figures[name][place] == pytest.approx(sum(hits) / len(of) if of else np.nan, nan_ok=True)
+            if name != "again" and of:
+                ideal = sum(1 / np.log2(2 + rank) for rank in range(min(20, len(of))))
+                gained = sum(1 / np.log2(2 + rank) for rank, hit in enumerate(hits) if hit) / ideal
+                assert figures["nDCG" if name == "all" else "nDCG, discovery"][place] == pytest.approx(gained)
 
 
 @given(st.integers(0, 1000), st.integers(2, 6))
@@ -365,14 +376,18 @@ def test_it_is_all_there_over_http(engine: Engine) -> None:
 
 
 def test_measuring_tells_the_methods_apart() -> None:
-    from evals.recommending.measuring import OURS, recommend_scores
+    from evals.recommending.measuring import OURS, PLACED, recommend_scores
 
     orders = made_orders(4, people=200, each=9)
+    orders = orders.where((orders.product < 26) | (orders.time_s > NOW_S - 70 * DAY_S))
     scores = recommend_scores(orders, vectors_of(30), days=2, fit=Fit(ridge=20))
+    assert scores.customers < scores.orders
     by_name = {method.name: method for method in scores.methods}
     assert by_name[OURS].means["all"].mean > by_name["popularity, all time"].means["all"].mean
     assert by_name["EASE, best for discovery"].means["discovery"].mean > by_name["popularity, all time"].means["discovery"].mean
     assert set(by_name[OURS].ahead) == set()
+    for plain, placed in PLACED.items():
+        assert by_name[placed].means["new"].mean >= by_name[plain].means["new"].mean
     assert all(0 <= m.coverage <= 1 for m in scores.methods)
     scores.to_dict()
 

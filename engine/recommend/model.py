@@ -114,13 +114,19 @@ class Model:
         summed = np.concatenate([[0.0], np.cumsum(given, dtype=np.float64)])
         return np.asarray(summed[lenders.starts[1:]] - summed[lenders.starts[:-1]], np.float32)
 
-    def pair(self, bought: int, row: int) -> tuple[float, int]:
-        """Return the weight of one product for another, and how many people bought both; nothing where they were too few."""
-        span = self.together.span(bought)
-        place = np.searchsorted(self.together.columns[span], row)
-        if span.start + place < span.stop and self.together.columns[span][place] == row:
-            return float(self.together.values[span][place]), int(self.support[span][place])
-        return 0.0, 0
+    def pairs(self, bought: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return the weights float32 ``(b, r)`` of products bought for distinct rows, and how many people bought both, int32;
+        nothing where they were too few."""
+        place = np.full(self.size, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        weights, support = np.zeros((len(bought), len(rows)), np.float32), np.zeros((len(bought), len(rows)), np.int32)
+        for at, row in enumerate(bought.tolist()):
+            span = self.together.span(row)
+            columns = place[self.together.columns[span]]
+            there = columns >= 0
+            weights[at, columns[there]] = self.together.values[span][there]
+            support[at, columns[there]] = self.support[span][there]
+        return weights, support
 
     def lenders_of(self, row: int) -> NDArray[np.int32]:
         """Return the products that a new one is like."""

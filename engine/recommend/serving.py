@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.index.vectors import VectorIndex
+from engine.recommend.known import Known
 from engine.recommend.model import DAY_S, Bought, Model
 from engine.recommend.request import Kind
 
@@ -120,7 +121,8 @@ class Recommender:
         best = best[np.isfinite(scores[best])]
         best = self._apart(best, rows, k + places)
         chosen = with_new(self._apart_only(scores, best, k), best, self._new, k, places)
-        return [Pick(int(row), float(scores[row]), self._told(int(row), told, rests)) for row in chosen]
+        known = Known(self.model, told, chosen)
+        return [Pick(int(row), float(scores[row]), self._told(int(row), known, rests)) for row in chosen]
 
     def _scores(self, told: Mapping[int, Bought], kind: Kind) -> tuple[NDArray[np.float32], dict[int, dict[int, float]]]:
         """Return the scores of all rows, and for those that content speaks for, which products it does so by."""
@@ -140,17 +142,15 @@ class Recommender:
             scores[other] += max(given.values())
         return scores, by_content
 
-    def _told(self, row: int, told: Mapping[int, Bought], by_content: Mapping[int, Mapping[int, float]]) -> list[Rest]:
+    def _told(self, row: int, known: Known, by_content: Mapping[int, Mapping[int, float]]) -> list[Rest]:
         """Return what a row rests on, the weightiest first."""
         model, rests = self.model, list[Rest]()
-        if row in told and told[row].fresh:
+        if known.fresh(row):
             rests.append(Rest("again", 1.0, row))
-        pairs = [(model.pair(other, row), other) for other in told if other != row]
-        if pairs:
-            (weight, buyers), other = max(pairs, key=lambda p: (p[0][0] * np.log2(1 + told[p[1]].orders), -p[1]))
-            if weight > 0:
-                rests.append(Rest("together", float(model.own[row]) * weight, other, buyers=buyers))
-        rests += self._lent(row, told)
+        if together := known.strongest(row, known.counts):
+            weight, other, buyers = together
+            rests.append(Rest("together", float(model.own[row]) * weight, other, buyers=buyers))
+        rests += self._lent(row, known)
         rests += [Rest("content", weight, other) for other, weight in by_content.get(row, {}).items()]
         if self._selling[row]:
             rests.append(Rest("now", 0.0, row))
@@ -160,13 +160,14 @@ class Recommender:
             rests.append(Rest("discover", 0.0, row))
         return sorted(rests, key=lambda r: (-r.weight, r.row)) or [Rest("bought", 0.0, row, buyers=int(model.buyers[row]))]
 
-    def _lent(self, row: int, told: Mapping[int, Bought]) -> list[Rest]:
+    def _lent(self, row: int, known: Known) -> list[Rest]:
         """Return that a new product is like one that goes with what was bought."""
         found = []
         for like in self.model.lenders_of(row).tolist():
-            pairs = [(self.model.pair(other, like), other) for other in told if other != like]
-            found += [(weight, other, like, buyers) for (weight, buyers), other in pairs if weight > 0]
-            found += [(0.01, like, like, 0)] if like in told else []
+            if with_like := known.strongest(like):
+                weight, other, buyers = with_like
+                found.append((weight, other, like, buyers))
+            found += [(0.01, like, like, 0)] if like in known.told else []
         if not found or self.model.own[row] > 1 - 1e-3:
             return []
         weight, other, like, buyers = max(found, key=lambda f: (f[0], -f[1], -f[2]))

@@ -3,34 +3,43 @@
 In: orders, vectors of the products, a fit. Out: :class:`RecommendScores`: for each method Recall@20 and nDCG@20 over customers,
 with intervals over customers, for everything they bought, for what they had bought before (again) and what they had not
 (discovery, where only such may be recommended), for customers with few orders and for new products; coverage and novelty of
-what was recommended. Every method is given the same customers, days and catalogue.
+what was recommended. Ours is what the recommender answers; every method is given the same customers, days and catalogue.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from engine.recommend import Fit, Orders, fit_model
-from engine.recommend.model import AGAIN, AGAIN_HALF_LIFE_DAYS, DAY_S, LENT, NOW, Model
-from engine.recommend.serving import new_places, with_new
+from engine.index.vectors import ExactVectors
+from engine.recommend import Bought, Fit, Orders, fit_model
+from engine.recommend.model import DAY_S
+from engine.recommend.serving import Recommender, new_places, with_new
 from evals.recommending.baselines import BASELINES
 from evals.recommending.splits import Split, split_at, split_days
 from evals.stats import Estimate, bootstrap_mean
 
-__all__ = ["OURS", "MethodScores", "RecommendScores", "recommend_scores", "render"]
+__all__ = ["OURS", "PLACED", "MethodScores", "RecommendScores", "recommend_scores", "render"]
 
 Figures = dict[str, NDArray[np.float64]]
+Shown = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""The rows int64 ``(q, 20)`` shown to each customer, -1 for none: the best, and the best that they had not bought."""
+Vectors = NDArray[np.float16] | NDArray[np.float32]
+Baseline = Callable[[Split], NDArray[np.float32]]
 _K = 20
 OURS = "daogou"
+PLACED = {
+    "popularity, half-life 10 days": "popularity, places for new",
+    "EASE, best for discovery": "EASE, places for new",
+}
+"""The baselines that are also measured with as many places for new products as ours has, for those most like what was bought."""
 _SLICES = ("all", "nDCG", "again", "discovery", "nDCG, discovery", "new", "new, discovery", "0 orders", "1 order", "more")
 
 
@@ -58,8 +67,9 @@ class MethodScores:
 
 @dataclass(frozen=True, slots=True)
 class RecommendScores:
-    """The figures of every method, ours first, over so many customers and days."""
+    """The figures of every method, ours first, over so many next orders of so many customers after so many days."""
 
+    orders: int
     customers: int
     days: int
     products: int
@@ -68,6 +78,7 @@ class RecommendScores:
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain values."""
         return {
+            "orders": self.orders,
             "customers": self.customers,
             "days": self.days,
             "products": self.products,
@@ -77,11 +88,11 @@ class RecommendScores:
 
 def recommend_scores(
     orders: Orders,
-    vectors: NDArray[np.float16] | NDArray[np.float32],
+    vectors: Vectors,
     *,
     days: int = 3,
     fit: Fit = Fit(),
-    baselines: Mapping[str, Callable[[Split], NDArray[np.float32]]] = BASELINES,
+    baselines: Mapping[str, Baseline] = BASELINES,
     note: Callable[[str], None] = lambda line: None,
 ) -> RecommendScores:
     """Measure on the last so many splits.
@@ -91,118 +102,149 @@ def recommend_scores(
     """
     found: defaultdict[str, list[Figures]] = defaultdict(list)
     spread: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    customers = 0
+    people = list[NDArray[np.int64]]()
     for time_s in split_days(orders, days):
         split = split_at(orders, len(vectors), time_s)
-        customers += len(split.people)
-        share = np.bincount(split.before.product, minlength=len(vectors)) / max(1, len(split.before))
-        for name, scores in _methods(split, vectors, fit, baselines):
+        people.append(split.people)
+        lines = max(1, len(split.before))
+        share = np.maximum(np.bincount(split.before.product, minlength=len(vectors)) / lines, 1 / lines)
+        for name, shown in _methods(split, vectors, fit, baselines):
             note(f"{len(split.people)} customers, {name}")
-            figures, shown = _measured(split, scores, new_places(_K) if name == OURS else 0)
-            found[name].append(figures)
-            rare = -np.log2(np.maximum(share[shown], 1 / max(1, len(split.before))))
-            spread[name].append((len(np.unique(shown)) / int(split.listed.sum()), float(rare.mean())))
-    return RecommendScores(customers, days, len(vectors), [_summed(name, found, spread) for name in found])
+            found[name].append(_measured(split, shown))
+            offered = shown[0][shown[0] >= 0]
+            spread[name].append((len(np.unique(offered)) / len(vectors), float(-np.log2(share[offered]).mean())))
+    every = np.concatenate(people)
+    summed = [_summed(name, found, spread, every) for name in found]
+    return RecommendScores(len(every), len(np.unique(every)), days, len(vectors), summed)
 
 
-def _methods(split: Split, vectors: Any, fit: Fit, baselines: Any) -> Any:
-    """Yield each method's name and scores, ours first."""
-    yield OURS, _ours(fit_model(split.before, vectors, split.time_s, fit), split)
+def _methods(split: Split, vectors: Vectors, fit: Fit, baselines: Mapping[str, Baseline]) -> Iterator[tuple[str, Shown]]:
+    """Yield what each method shows, ours first."""
+    yield OURS, _ours(split, vectors, fit)
+    content = _closeness(split, vectors) if PLACED.keys() & baselines.keys() else np.empty(0)
     for name, method in baselines.items():
-        yield name, method(split)
+        scores = method(split)
+        yield name, _both(scores, split, 0)
+        if name in PLACED:
+            yield PLACED[name], _both(np.asarray(scores + 1e-6 * content, np.float32), split, new_places(_K))
 
 
-def _ours(model: Model, split: Split) -> NDArray[np.float32]:
-    """Return the scores of :meth:`Model.parts` for every customer at once."""
-    together = model.together
-    n = model.size
-    weights = scipy.sparse.csr_matrix((together.values, together.columns, together.starts), shape=(n, n))
-    bought = split.bought.copy()
-    bought.data = np.log2(1 + bought.data)
-    strength = model.trend * np.maximum((bought @ weights).toarray(), 0)
-    lenders = scipy.sparse.csr_matrix((model.lenders.values, model.lenders.columns, model.lenders.starts), shape=(n, n))
-    lent = LENT * (1 - model.own) * np.asarray((lenders @ strength.T).T)
-    again = AGAIN * model.trend * model.again * _fresh(split).toarray()
-    return np.asarray(model.own * strength + lent + again + NOW * model.now, np.float32)
+def _ours(split: Split, vectors: Vectors, fit: Fit) -> Shown:
+    """Return what :class:`~engine.recommend.serving.Recommender` answers each customer, as it would have on the day."""
+    n = len(vectors)
+    model = fit_model(split.before, vectors, split.time_s, fit)
+    none = np.full(n, -1, np.int32)
+    recommender = Recommender(model, ExactVectors(np.asarray(vectors, np.float16)), none, clock=lambda: split.time_s)
+    every = np.ones(n, bool)
+    shown = np.full((2, len(split.people), _K), -1, np.int64)
+    for place, history in enumerate(_histories(split)):
+        for discover in (False, True):
+            rows = [pick.row for pick in recommender.recommend("for_you", [], history, _K, every, discover)]
+            shown[int(discover), place, : len(rows)] = rows
+    return shown[0], shown[1]
 
 
-def _fresh(split: Split) -> scipy.sparse.csr_matrix:
-    """Return the orders of each product by each customer, old ones counting less, float32 ``(q, n)``."""
+def _histories(split: Split) -> Iterator[dict[int, Bought]]:
+    """Yield what each customer bought before."""
     before = split.before
-    mine = np.isin(before.person, split.people)
-    lines, first = np.unique(np.stack([before.person[mine], before.order[mine], before.product[mine]]), axis=1, return_index=True)
-    age = (split.time_s - before.time_s[mine][first]) / DAY_S
-    rows = np.searchsorted(split.people, lines[0])
-    return scipy.sparse.csr_matrix((0.5 ** (age / AGAIN_HALF_LIFE_DAYS), (rows, lines[2])), shape=split.bought.shape)
+    lines, first = np.unique(np.stack([before.person, before.product, before.order]), axis=1, return_index=True)
+    ages = (split.time_s - before.time_s[first]) / DAY_S
+    for person in split.people:
+        mine = slice(*np.searchsorted(lines[0], (person, person + 1)))
+        rows, starts = np.unique(lines[1, mine], return_index=True)
+        yield {int(row): Bought.at(of.tolist()) for row, of in zip(rows, np.split(ages[mine], starts)[1:], strict=True)}
 
 
-def _measured(split: Split, scores: NDArray[np.float32], places: int) -> tuple[Figures, NDArray[np.int64]]:
-    """Return the score of every customer in every slice, NaN where a slice has nothing of them, and what was recommended."""
-    targets, had = split.targets.toarray() > 0, split.bought.toarray() > 0
-    figures: Figures = {}
-    offered = np.where(split.listed, scores, -np.inf)
-    shown = _first(offered, split, places)
-    hits = np.take_along_axis(targets, shown, 1)
-    counts = targets.sum(1)
-    figures["all"] = _share(hits.sum(1), counts)
-    figures["nDCG"] = _ndcg(hits, counts)
-    again, discovered = targets & had, targets & ~had
-    figures["again"] = _share(np.take_along_axis(again, shown, 1).sum(1), again.sum(1))
-    figures["new"] = _share(np.take_along_axis(targets & split.cold, shown, 1).sum(1), (targets & split.cold).sum(1))
-    unseen = _first(np.where(had, -np.inf, offered), split, places)
-    hits = np.take_along_axis(discovered, unseen, 1)
-    figures["discovery"] = _share(hits.sum(1), discovered.sum(1))
-    figures["nDCG, discovery"] = _ndcg(hits, discovered.sum(1))
-    cold = discovered & split.cold
-    figures["new, discovery"] = _share(np.take_along_axis(cold, unseen, 1).sum(1), cold.sum(1))
-    for name, of in (("0 orders", split.visits == 0), ("1 order", split.visits == 1), ("more", split.visits > 1)):
-        figures[name] = np.where(of, figures["all"], np.nan)
-    return figures, shown
+def _closeness(split: Split, vectors: Vectors) -> NDArray[np.float32]:
+    """Return the cosines float32 ``(q, n)`` of every product to what each customer bought, or to what everybody buys."""
+    of = np.asarray(vectors, np.float32)
+    bought = split.bought @ of
+    bought[split.visits == 0] = np.bincount(split.before.product, minlength=len(of)).astype(np.float32) @ of
+    lengths = np.maximum(np.linalg.norm(bought, axis=1, keepdims=True), 1e-9)
+    return np.asarray(bought / lengths @ of.T, np.float32)
+
+
+def _both(scores: NDArray[np.float32], split: Split, places: int) -> Shown:
+    """Return the best for each customer, and the best that they had not bought."""
+    had = split.bought.toarray() > 0
+    return _first(scores, split, places), _first(np.where(had, np.float32(-np.inf), scores), split, places)
 
 
 def _first(scores: NDArray[np.float32], split: Split, places: int) -> NDArray[np.int64]:
     """Return the best of each row, ties by product, with places for new products."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, : 4 * _K]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :_K]
     if not places:
-        return best[:, :_K]
+        return best
     return np.stack([with_new(scores[row], best[row], split.cold, _K, places) for row in range(len(scores))])
 
 
-def _share(hits: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.where(of > 0, hits / np.maximum(of, 1), np.nan)
+def _measured(split: Split, shown: Shown) -> Figures:
+    """Return the score of every customer in every slice, NaN where a slice has nothing of them."""
+    targets, had = split.targets.toarray() > 0, split.bought.toarray() > 0
+    again, discovered = targets & had, targets & ~had
+    every, unseen = shown
+    figures: Figures = {
+        "all": _recall(targets, every),
+        "nDCG": _ndcg(targets, every),
+        "again": _recall(again, every),
+        "new": _recall(targets & split.cold, every),
+        "discovery": _recall(discovered, unseen),
+        "nDCG, discovery": _ndcg(discovered, unseen),
+        "new, discovery": _recall(discovered & split.cold, unseen),
+    }
+    for name, of in (("0 orders", split.visits == 0), ("1 order", split.visits == 1), ("more", split.visits > 1)):
+        figures[name] = np.where(of, figures["all"], np.nan)
+    return figures
 
 
-def _ndcg(hits: NDArray[np.bool_], of: NDArray[np.int64]) -> NDArray[np.float64]:
+def _hits(targets: NDArray[np.bool_], shown: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.take_along_axis(targets, shown, 1) & (shown >= 0)
+
+
+def _recall(targets: NDArray[np.bool_], shown: NDArray[np.int64]) -> NDArray[np.float64]:
+    of = targets.sum(1)
+    return np.where(of > 0, _hits(targets, shown).sum(1) / np.maximum(of, 1), np.nan)
+
+
+def _ndcg(targets: NDArray[np.bool_], shown: NDArray[np.int64]) -> NDArray[np.float64]:
     discount = 1 / np.log2(np.arange(2, _K + 2))
-    ideal = np.concatenate([[np.nan], np.cumsum(discount)])[np.minimum(of, _K)]
-    return np.asarray((hits * discount).sum(1) / ideal)
+    ideal = np.concatenate([[np.nan], np.cumsum(discount)])[np.minimum(targets.sum(1), _K)]
+    return np.asarray((_hits(targets, shown) * discount).sum(1) / ideal)
 
 
 def _summed(
-    name: str, found: Mapping[str, list[Figures]], spread: Mapping[str, list[tuple[float, float]]]
+    name: str,
+    found: Mapping[str, list[Figures]],
+    spread: Mapping[str, list[tuple[float, float]]],
+    people: NDArray[np.int64],
 ) -> MethodScores:
+    """Return a method's figures, with intervals that take the days of one customer together."""
     own = {s: np.concatenate([day[s] for day in found[name]]) for s in _SLICES}
     ours = {s: np.concatenate([day[s] for day in found[OURS]]) for s in _SLICES}
     coverage, novelty = np.mean(spread[name], axis=0)
-    means = {s: bootstrap_mean(v[~np.isnan(v)], resamples=2000) for s, v in own.items() if not np.isnan(v).all()}
-    ahead = {s: bootstrap_mean((ours[s] - own[s])[~np.isnan(own[s])], resamples=2000) for s in means} if name != OURS else {}
+    there = {s: ~np.isnan(v) for s, v in own.items()}
+
+    def mean(values: NDArray[np.float64], of: NDArray[np.bool_]) -> Estimate:
+        return bootstrap_mean(values[of], resamples=2000, clusters=people[of])
+
+    means = {s: mean(v, there[s]) for s, v in own.items() if there[s].any()}
+    ahead = {s: mean(ours[s] - own[s], there[s]) for s in means} if name != OURS else {}
     return MethodScores(name, means, ahead, float(coverage), float(novelty))
 
 
 def render(scores: RecommendScores, console: Console) -> None:
     """Print a table of means, and one of how far ours is ahead."""
-    said = f"{scores.customers} next orders after {scores.days} days, {scores.products} products"
-    console.print(f"{said}; Recall@{_K} where nothing else is said.")
-    for slices in (_SLICES[:5], _SLICES[5:]):
+    said = f"{scores.orders} next orders of {scores.customers} customers after {scores.days} days, {scores.products} products"
+    console.print(f"{said}; Recall@{_K} where nothing else is said.", soft_wrap=True)
+    for slices in (_SLICES[:5], _SLICES[5:], ("coverage", "novelty")):
         table = Table(box=None, pad_edge=False)
         table.add_column("method", no_wrap=True)
-        heads = (*slices, *(("coverage", "novelty") if slices != _SLICES[:5] else ()))
-        for head in heads:
-            table.add_column(head, justify="right")
+        for head in slices:
+            table.add_column(head, justify="right", min_width=6)
         for method in scores.methods:
-            cells = [f"{method.means[s].mean:.4f}" if s in method.means else "–" for s in slices]
-            spread = [f"{method.coverage:.3f}", f"{method.novelty:.2f}"] if slices != _SLICES[:5] else []
-            table.add_row(method.name, *cells, *spread)
+            told = {s: f"{mean.mean:.4f}" for s, mean in method.means.items()}
+            told |= {"coverage": f"{method.coverage:.3f}", "novelty": f"{method.novelty:.2f}"}
+            table.add_row(method.name, *(told.get(s, "–") for s in slices))
         console.print(table)
     for method in scores.methods[1:]:
         ahead = [(s, method.ahead[s]) for s in ("all", "discovery", "new") if s in method.ahead]

@@ -1,8 +1,8 @@
 """Orders split by time: what was bought before a day, and what each customer bought next.
 
 In: :class:`~engine.recommend.Orders`. Out: :class:`Split`. The targets of a customer are the products of their first order in the
-thirty days after the day; the catalogue is what had been sold by then and what is first sold in those days, as a shop lists
-products before it sells them. Knows nothing of recommenders.
+thirty days after the day. All products are listed on every day, as nothing tells when a shop began to list what it had not yet
+sold. Knows nothing of recommenders.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _WINDOW_DAYS = 30
 @dataclass(frozen=True, slots=True)
 class Split:
     """One day. ``people`` int64 ``(q,)`` ordered after it; ``targets``, ``bought`` (in how many orders before) float32 ``(q,
-    n)`` are sparse; ``visits`` int64 ``(q,)`` are their orders before; ``listed`` and ``cold`` bool ``(n,)`` the products that
-    may be recommended, and those that are new or never sold."""
+    n)`` are sparse; ``visits`` int64 ``(q,)`` are their orders before; ``cold`` bool ``(n,)`` are the products that were first
+    sold in the days before, or never."""
 
     time_s: float
     before: Orders
@@ -35,7 +35,6 @@ class Split:
     targets: scipy.sparse.csr_matrix
     bought: scipy.sparse.csr_matrix
     visits: NDArray[np.int64]
-    listed: NDArray[np.bool_]
     cold: NDArray[np.bool_]
 
 
@@ -71,8 +70,7 @@ def split_at(orders: Orders, n: int, time_s: float) -> Split:
     visits = np.bincount(np.searchsorted(people, orders_of), minlength=len(people))
     first = np.full(n, np.inf)
     np.minimum.at(first, orders.product, orders.time_s)
-    listed = first < time_s + _WINDOW_DAYS * DAY_S
-    return Split(time_s, before, people, targets, bought, visits, listed, first >= time_s - COLD_DAYS * DAY_S)
+    return Split(time_s, before, people, targets, bought, visits, first >= time_s - COLD_DAYS * DAY_S)
 
 
 def _matrix(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> scipy.sparse.csr_matrix:
