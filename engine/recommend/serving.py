@@ -19,10 +19,12 @@ from engine.recommend.known import Known
 from engine.recommend.model import DAY_S, Bought, Model
 from engine.recommend.request import Kind
 
-__all__ = ["NEW_DAYS", "Pick", "Recommender", "Rest", "new_places", "with_new"]
+__all__ = ["NEW_DAYS", "NEW_WORTH", "Pick", "Recommender", "Rest", "new_places", "with_new"]
 
 NEW_DAYS = 30.0
 """As many days after it was first sold a product is new."""
+NEW_WORTH = 0.4
+"""A new product takes the place of one that scores higher where it scores at least this share of it."""
 _DUPLICATE = 0.97
 _DEEP = 8
 _CONTENT = 0.3
@@ -56,25 +58,24 @@ class Pick:
 
 
 def new_places(k: int) -> int:
-    """Return how many of ``k`` places are for new products: three of twenty."""
-    return 3 * k // 20
+    """Return how many of ``k`` places new products may take: a quarter."""
+    return k // 4
 
 
 def with_new(
-    scores: NDArray[np.float32], best: NDArray[np.int64], new: NDArray[np.bool_], k: int, places: int
+    scores: NDArray[np.float32], best: NDArray[np.int64], new: NDArray[np.bool_], k: int, places: int, worth: float
 ) -> NDArray[np.int64]:
-    """Return the first ``k`` of ``best``, where the last that are not ``new`` give way to the best new ones until so many
-    places are theirs. ``best`` are rows by score; rows of no finite score are nowhere."""
+    """Return the first ``k`` of ``best``, where the last that are not ``new`` give way to the best new ones, each to one whose
+    score is at least ``worth`` times its own, until ``places`` are new. ``best`` are rows by score; rows of no finite score are
+    nowhere."""
     shown = best[:k]
-    need = places - int(new[shown].sum())
-    if need <= 0:
-        return shown
-    fresh = np.flatnonzero(new & np.isfinite(scores))
-    fresh = np.setdiff1d(fresh, shown)
+    need = max(places - int(new[shown].sum()), 0)
+    fresh = np.setdiff1d(np.flatnonzero(new & np.isfinite(scores)), shown)
     fresh = fresh[np.lexsort((fresh, -scores[fresh]))][:need]
-    old = np.flatnonzero(~new[shown])
-    gone = old[len(old) - min(len(fresh), len(old)) :]
-    return np.concatenate([np.delete(shown, gone), fresh])[:k]
+    last = np.flatnonzero(~new[shown])[::-1][: len(fresh)]
+    fresh = fresh[: len(last)]
+    good = int(np.logical_and.accumulate(scores[fresh] >= worth * scores[shown[last]]).sum())
+    return np.concatenate([np.delete(shown, last[:good]), fresh[:good]])
 
 
 class Recommender:
@@ -120,7 +121,7 @@ class Recommender:
         best = np.argsort(-scores, kind="stable")[: _DEEP * k + _LOOKED_UP]
         best = best[np.isfinite(scores[best])]
         best = self._apart(best, rows, k + places)
-        chosen = with_new(self._apart_only(scores, best, k), best, self._new, k, places)
+        chosen = with_new(self._apart_only(scores, best, k), best, self._new, k, places, NEW_WORTH)
         known = Known(self.model, told, chosen)
         return [Pick(int(row), float(scores[row]), self._told(int(row), known, rests)) for row in chosen]
 

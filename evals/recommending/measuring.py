@@ -39,7 +39,8 @@ PLACED = {
     "popularity, half-life 10 days": "popularity, places for new",
     "EASE, best for discovery": "EASE, places for new",
 }
-"""The baselines that are also measured with as many places for new products as ours has, for those most like what was bought."""
+"""The baselines that are also measured with as many places for new products as ours may give, taken whatever they score, for those
+most like what was bought."""
 _SLICES = ("all", "nDCG", "again", "discovery", "nDCG, discovery", "new", "new, discovery", "0 orders", "1 order", "more")
 
 
@@ -175,7 +176,8 @@ def _first(scores: NDArray[np.float32], split: Split, places: int) -> NDArray[np
     best = np.argsort(-scores, axis=1, kind="stable")[:, :_K]
     if not places:
         return best
-    return np.stack([with_new(scores[row], best[row], split.cold, _K, places) for row in range(len(scores))])
+    above = scores - scores[np.isfinite(scores)].min()
+    return np.stack([with_new(above[row], best[row], split.cold, _K, places, 0.0) for row in range(len(scores))])
 
 
 def _measured(split: Split, shown: Shown) -> Figures:
