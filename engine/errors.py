@@ -38,6 +38,7 @@ __all__ = [
     "SettingsError",
     "SnapshotError",
     "TrainingError",
+    "UnfinishedErasureError",
 ]
 
 
@@ -127,6 +128,10 @@ class EventLogError(DaogouError):
     exit_code = 10
     status = 503
     title = "Event log unavailable"
+
+
+class UnfinishedErasureError(EventLogError):
+    """An erasure is written down and begun, but a file could not be cleaned."""
 
 
 class TrainingError(DaogouError):

@@ -86,7 +86,7 @@ class Term:
 
 
 @lru_cache(maxsize=1)
-def _simplified() -> dict[int, str]:
+def simplified() -> dict[int, str]:
     """Return a character map from traditional to simplified Chinese, one character to one."""
     from opencc import OpenCC
 
@@ -97,7 +97,7 @@ def _simplified() -> dict[int, str]:
 
 @lru_cache(maxsize=65_536)
 def _fold_char(char: str) -> str:
-    folded = unicodedata.normalize("NFKC", char).lower().translate(_simplified())
+    folded = unicodedata.normalize("NFKC", char).lower().translate(simplified())
     return folded if folded.strip() or char.isspace() else " "
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from indexer.events.formats import FORMATS, format_of
 from indexer.events.importing import TRANSACTIONS, import_events, read_events
 from indexer.events.joining import BY_ID, BY_TIME, NO_SEARCH, UNKNOWN, Joiner
 from indexer.logs import logged
+from indexer.transactions import Sale, iterate_sales
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 UBI, RETAIL = DATA / "ubi" / "log_events.tsv.gz", DATA / "online_retail" / "online_retail_2009_2010.parquet"
@@ -154,6 +156,50 @@ def test_orders_come_in_line_by_line_with_what_was_left_out(tmp_path: Path, log:
     assert third.person == ""
     assert (first.value, first.quantity, third.value) == (Money(125, "GBP"), 2, None)
     assert report.not_joined == 1.0
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "price", "time"),
+    [
+        ("order_id,sku,qty,date,customer,price", "1,A1,1,2023-12-01T08:00:00Z,ann,1.25", (1.25, ""), 1_701_417_600),
+        ("\ufefforder_id,sku,qty,date,customer,price", '1,A1,1,12/1/2023 8:00,ann,"£1,250.50"', (1250.5, "GBP"), 1_701_417_600),
+        ("Order ID,Product ID,Units,Created At,User ID,Unit Price", '1,A1,1,25.12.2023,ann,"1.250,50 €"', (1250.5, "EUR"), 1_703_462_400),
+        ("invoice,sku,quantity,time,customer,price", "1,A1,,25/12/2023 08:00:30,ann,", (-1.0, ""), 1_703_491_230),
+        ("invoice,sku,quantity,time,customer,price", "C1-2,A1,2.0,1701417600,ann,$3", (3.0, ""), 1_701_417_600),
+    ],
+)
+def test_orders_as_tills_write_them(tmp_path: Path, header: str, row: str, price: tuple[float, str], time: int) -> None:
+    written = f"{header}\n{row}\n".encode()
+    for name, content in (("orders.csv", written), ("orders.csv.gz", gzip.compress(written))):
+        (tmp_path / name).write_bytes(content)
+        (sale,) = iterate_sales(tmp_path / name)
+        assert isinstance(sale, Sale), sale
+        assert (sale.product, sale.user, sale.time_s, (sale.price, sale.currency)) == ("A1", "ann", time, price)
+
+
+def test_placeholders_of_ga4_are_nobody_and_no_search(tmp_path: Path, log: EventLog) -> None:
+    empty = {"user_pseudo_id": "(not set)", "user_id": "(not set)"}
+    records = [
+        {"event_name": "view_search_results", "event_timestamp": T * 1000, **empty, "event_params": [param("search_term", "(not set)")]},
+        {"event_name": "select_item", "event_timestamp": T * 1000, **empty, "items": [{"item_id": "(not set)"}]},
+        {"event_name": "select_item", "event_timestamp": T * 1000, **empty, "items": [{"item_id": "A"}]},
+    ]
+    report = import_events(lines(tmp_path / "log.jsonl", *records), log)
+    assert (report.added, sum(report.left_out.values())) == (1, 2)
+    (kept,) = log.read()
+    assert (kept.products, kept.person) == (("A",), "")
+
+
+def test_sessions_of_two_devices_are_two_even_under_one_number() -> None:
+    joiner = Joiner()
+    events = [
+        Event("search", T, client_id="a", session_id="1", query_id="of a", query="tent"),
+        Event("search", T + 1, client_id="b", session_id="1", query_id="of b", query="shoes"),
+        Event("click", T + 2, client_id="a", session_id="1", products=("A",)),
+        Event("click", T + 3, client_id="b", session_id="1", products=("A",)),
+        Event("click", T + 4, client_id="c", session_id="1", products=("A",)),
+    ]
+    assert [e.query_id for e in joiner.join(events) if e.kind == "click"] == ["of a", "of b", ""]
 
 
 @pytest.mark.parametrize(

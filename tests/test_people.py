@@ -13,11 +13,14 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from api.cli import app as command_line
-from api.identity import user_token
+from api.identity import Identity, user_token
+from api.sessions import Sessions, owner_of
 from engine.events import Event, EventLog
 from engine.events.uses import Uses
+from engine.guide import GuideState
 from engine.privacy.erasure import Receipt, erase_person, export_person, verify_receipt
 from engine.settings import Settings
+from engine.shopper import Shopper
 from fake_engine import FakeStore
 
 NOW = int(1000 * time.time())
@@ -192,3 +195,36 @@ def test_an_erasure_elsewhere_reaches_this_process(tmp_path: Path) -> None:
 def test_asking_what_is_kept_makes_nothing_on_the_disk(client: TestClient, tmp_path: Path) -> None:
     assert client.get(f"/v1/users/{ME}").json()["events"] == []
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"), [({}, True), ({"host": "0.0.0.0"}, False), ({"identity_secret": SECRET}, False)]
+)
+def test_ids_of_devices_that_could_be_guessed_recall_nobody_but_locally(settings: dict[str, str], kept: bool) -> None:
+    short = Identity(Settings(**settings)).admit(Shopper(client_id="a1", session_id="b2"))  # type: ignore[arg-type]
+    assert (short.client_id, short.session_id) == (("a1", "b2") if kept else ("", ""))
+    long = Identity(Settings(**settings)).admit(Shopper(client_id=ME, session_id="0" * 16))  # type: ignore[arg-type]
+    assert (long.client_id, long.session_id) == (ME, "0" * 16)
+
+
+def test_a_conversation_of_a_device_is_not_that_of_a_user_of_the_same_name() -> None:
+    sessions = Sessions(seconds=60)
+    key = sessions.put(GuideState(), owner=owner_of("", ME))
+    assert sessions.erase_of(owner_of(ME, "")) == 0
+    assert sessions.get(key) is not None
+    assert sessions.erase_of(owner_of("", ME)) == 1
+    assert sessions.get(key) is None
+
+
+def test_a_damaged_log_is_no_reason_not_to_search(tmp_path: Path) -> None:
+    with TestClient(app(tmp_path, consent="assumed")) as client:
+        client.post("/v1/events", json=event())
+    (file,) = (tmp_path / "store" / "events").glob("????-??.sqlite")
+    file.write_bytes(b"no database" * 500)
+    with TestClient(app(tmp_path, consent="assumed")) as client:
+        assert client.get("/v1/search", params={"q": "tent", "client_id": ME}).status_code == 200
+        held = client.get(f"/v1/users/{ME}").json()
+        assert (held["events"], held["unread"]) == ([], [file.stem])
+        refused = client.delete(f"/v1/users/{ME}")
+        assert refused.status_code == 503
+        assert "The erasure is written down" in refused.json()["detail"]

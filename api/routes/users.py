@@ -20,6 +20,7 @@ from api.identity import Identity
 from api.intake import Intake
 from api.problems import problem_docs
 from api.wire import answer
+from engine.errors import UnfinishedErasureError
 from engine.events import EventLog
 from engine.privacy.erasure import Held, Receipt, erase_person, export_person
 from engine.shopper import Preferences
@@ -27,6 +28,10 @@ from engine.shopper import Preferences
 __all__ = ["Consent", "Person", "PersonChange", "user_routes"]
 
 _OFF = "This service keeps nothing of anybody: the setting `events` is off."
+_UNFINISHED = (
+    "Not everything could be erased: a file of the event log is damaged or busy. The erasure is written down, and is done as "
+    "soon as that file can be read; ask again for a receipt."
+)
 _EXAMPLES = {
     "consent": Example(summary="Allow personal results, and nothing else", value={"consent": {"personalisation": True}}),
     "likes": Example(summary="Say what is liked", value={"preferences": {"brands": ["Fellmark"], "price": "middle"}}),
@@ -123,8 +128,11 @@ def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str
     )
     async def erase(user_id: _Id, user_token: _Token = "") -> Response:
         user, client = identity.of(user_id, user_token)
-        receipt = await with_log(lambda log: erase_person(log, user, client))
-        forget(user, client)
-        return answer(receipt)
+        try:
+            return answer(await with_log(lambda log: erase_person(log, user, client)))
+        except UnfinishedErasureError as error:
+            raise HTTPException(503, _UNFINISHED) from error
+        finally:
+            forget(user, client)
 
     return router

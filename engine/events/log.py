@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EventLogError
+from engine.errors import EventLogError, UnfinishedErasureError
 from engine.events.event import KINDS, Event, StoredEvent, invalid
 from engine.events.keys import Keyring
 from engine.events.people import FORGOTTEN, PURPOSES, People, Purpose
@@ -207,6 +207,11 @@ class EventLog:
                 break
         return sorted(found, key=lambda e: -e.time_ms)[:most]
 
+    def unread(self) -> list[str]:
+        """Return the periods whose files are damaged, so that what they hold is in no answer."""
+        with self._lock:
+            return sorted(set(self._volumes.names()) - set(self._volumes.sound()))
+
     def searched(self, query_id: str) -> bool:
         """Return whether a search of this id, as it was sent, is in the log."""
         key = self.keys.hashed("query", query_id)
@@ -260,7 +265,8 @@ class EventLog:
         backup is put back, before the log can be read.
 
         Raises:
-            EventLogError: a file is damaged or busy; the erasure is written down, and is done when the log is opened next.
+            UnfinishedErasureError: a file is damaged or busy; the erasure is done when the log is opened next.
+            EventLogError: the erasure could not be written down.
         """
         at = int(1000 * time.time()) if at_ms is None else at_ms
         latest = self.history(person, 1)
@@ -269,10 +275,8 @@ class EventLog:
         except OSError as error:
             raise EventLogError(f"The erasure could not be written down: {error.strerror or error}. Ask again.") from error
         removed = self.replay()
-        with self._lock:
-            whole = self._volumes.sound() == self._volumes.names()
-        if not whole or self.history(person, 1):
-            raise EventLogError("Not every file could be cleaned. It is written down, and done when the log is opened next.")
+        if self.unread() or self.history(person, 1):
+            raise UnfinishedErasureError("Not every file could be cleaned. It is written down, and done at the next opening.")
         return removed, kept
 
     def replay(self) -> int:

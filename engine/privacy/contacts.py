@@ -54,14 +54,22 @@ _RUN = re.compile(
     r"(?<![A-Za-z\d])(?<![A-Za-z\d][.-])(?:\+\s?|\(\+|00(?=[1-9]))?"
     r"\(?\d(?:\d|[ ./()-]{1,3}(?=\d|\(\d))*\d(?![A-Za-z\d]|\.\d|,\d{3}(?!\d))"
 )
+_BARCODE = re.compile(r"\d \d{5} \d{5} \d|\d \d{6} \d{6}")
+"""How a GTIN stands below its bars."""
 _PIECE = re.compile(r"\d+")
 _EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x|转|分机号?)\s*\d{1,5}(?!\d)", re.IGNORECASE)
 _NAMED = re.compile(
     r"(?<![a-z])(?:phone|telephone|tel|mobile|cell|call|ring|text|sms|whatsapp|wechat|weixin|signal|fax|reach|contact|dial|landline|"
-    r"(?<!model )(?<!part )(?<!serial )(?<!item )number|mob)(?![a-z])"
-    r"|电话|電話|手机|手機|联系|聯絡|号码|號碼|致电|拨打|微信|传真|座机|热线|来电|回电|打给|短信|加我|方式|呼叫|☎|📞",
+    r"(?<!model )(?<!part )(?<!serial )(?<!item )number|mob|ph|my no|my nr)(?![a-z])"
+    r"|先生|小姐|女士|太太|收件人|请电|致电|电话|手机|联系|联络|号码|致电|拨打|微信|传真|座机|热线|来电|回电|打给|短信|加我|方式|呼叫|☎|📞",
     re.IGNORECASE,
 )
+_PART = re.compile(
+    r"(?:(?<![a-z])(?:part|model|item|serial|article|art|sku|ref|oem|barcode|ean|upc|gtin)(?: number| no| nr)?"
+    r"|(?:零件|型|货|配件|商品|条形?|序列)(?:号码?|码)?)\W*$",
+    re.IGNORECASE,
+)
+"""What is named as the number of a thing."""
 _GLUED = re.compile(r"(?:call|tel|phone|mob|cell|text|wechat|whatsapp)(1[3-9]\d{9})(?!\d)", re.IGNORECASE)
 _BEFORE, _AFTER = 28, 14
 _REGIONS = ("CN", "US", "GB", "DE", "FR", "IN", "HK", "TW", "JP", "AU", "SG", "KR", "IT", "ES", "NL", "CA")
@@ -119,6 +127,8 @@ def find_phones(text: str) -> Iterator[Personal]:
 def _phones_of(text: str, run: re.Match[str]) -> Iterator[Personal]:
     """Yield the phone numbers of a run of digits in groups: the longest stretch of groups that is one, then what is left."""
     pieces = [(run.start() + m.start(), run.start() + m.end()) for m in _PIECE.finditer(run[0])]
+    if _BARCODE.fullmatch(run[0]) and is_gtin(re.sub(r"\D", "", run[0])):
+        return
     first = 0
     while first < len(pieces):
         for last in range(min(len(pieces), first + _MOST_GROUPS), first, -1):
@@ -158,6 +168,8 @@ def _is_phone(text: str, start: int, end: int, groups: int) -> bool:
         return False
     if written.lstrip("(").startswith("+"):
         return _possible("+" + re.sub(r"\D", "", written.replace("(0)", "")), None)
+    if _PART.search(text[max(0, start - _BEFORE) : start]):
+        return False
     if re.fullmatch(r"1[3-9]\d{9}", digits):
         return True
     named = _NAMED.search(text[max(0, start - _BEFORE) : start]) or _NAMED.search(text[end : end + _AFTER])

@@ -45,6 +45,7 @@ class Held(_Record):
     consent: dict[str, bool] = {}
     preferences: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
+    unread: list[str] = Field([], description="Periods whose file is damaged: what was kept of the person then is not in here.")
     seen_by: list[SeenBy] = []
 
 
@@ -70,7 +71,14 @@ def export_person(log: EventLog, user_id: str = "", client_id: str = "") -> Held
             consent |= kept.consent
             stated |= kept.stated
     events = sorted(_events(log, people), key=lambda e: (e.time_ms, e.kind, e.products))
-    return Held(person=people, consent=consent, preferences=stated, events=[_plain(e) for e in events], seen_by=_seen(log, people))
+    return Held(
+        person=people,
+        consent=consent,
+        preferences=stated,
+        events=[_plain(e) for e in events],
+        unread=log.unread(),
+        seen_by=_seen(log, people),
+    )
 
 
 def erase_person(log: EventLog, user_id: str = "", client_id: str = "") -> Receipt:

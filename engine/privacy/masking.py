@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from engine.language import simplified
 from engine.privacy.addresses import find_addresses
 from engine.privacy.contacts import find_emails, find_ips, find_phones
 from engine.privacy.numbered import find_cards, find_orders, find_resident_ids
@@ -64,6 +65,8 @@ def find_personal(text: str) -> tuple[Personal, ...]:
 
 def _find(text: str) -> tuple[Personal, ...]:
     plain = text.translate(_WIDE)
+    if not text.isascii():
+        plain = plain.translate(simplified())
     found: list[Personal] = []
     for finder in _FINDERS:
         for span in finder(plain):

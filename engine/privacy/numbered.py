@@ -22,6 +22,7 @@ _ISSUER = re.compile(
 _CARD_NAMED = re.compile(
     r"card|visa|master|amex|american express|unionpay|debit|credit|paid with|卡|银联|信用|借记|支付|付款", re.IGNORECASE
 )
+_GLUED = re.compile(r"(?:card|visa|mastercard|amex|unionpay|debit|credit)(\d{13,19})(?!\d)", re.IGNORECASE)
 _NEAR, _MOST_GROUPS = 24, 19
 _RESIDENT = re.compile(r"(?<!\d)[1-8](?:[ -]?\d){16}[ -]?[\dXx](?![A-Za-z\d])")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -29,23 +30,40 @@ _CHECKS = "10X98765432"
 _NUMBER = r"(?:[A-Z]{1,6}[-_/]?){0,2}\d[A-Z\d]*(?:[-_/ ]?[A-Z\d]*\d[A-Z\d]*|-[A-Z]{1,3}(?![A-Z]))*"
 _NAMED = re.compile(
     r"(?P<named>(?:purchase\s+|sales\s+|my\s+|web\s+)?(?:orders?|ordr|ord|invoices?|inv|receipts?|track|tracking|trk|parcel|shipment|"
-    r"consignment|waybill|awb|booking|reservation|transaction|rma|return|case|ticket|reference|ref|po|p/o|confirmation)"
-    r"|订单|訂單|定单|订购单|运单|快递|物流|发票|发票号|交易|流水|单据|退货单|退款单|取件|包裹|工单|售后单|[\u4e00-\u9fff]?单号|(?<![\u4e00-\u9fff])单)"
+    r"consignment|waybill|awb|booking|reservation|transaction|rma|return|case|ticket|reference|ref|po|p/o|confirmation|"
+    r"bestellung|bestellnummer|auftrag|rechnung|rechnungsnummer|sendung|sendungsnummer|commande|facture|colis|suivi|pedido|factura|envío|"
+    r"bestelling|ordine|fattura)"
+    r"|订单|定单|订购单|运单|快递|物流|发票|发票号|交易|流水|单据|退货单|退款单|取件|包裹|工单|售后单|追踪|货运|[\u4e00-\u9fff]?单号|(?<![\u4e00-\u9fff])单)"
     r"(?P<link>(?:[\s:#.,_\"'“”‘’=()\[\]（）【】-]|(?:no|nos|nr|num|number|id|code|ref|reference|confirmation|is|was|of|my)(?![a-z])"
-    r"|号码?|號碼?|编号|編號|单号|單號|码|是|为|的)*)"
+    r"|for\s+(?=[\"“])|号码?|编号|单号|码|是|为|的)*)"
     rf"(?P<number>{_NUMBER})(?![A-Z\d])",
     re.IGNORECASE,
 )
+_CARRIER = re.compile(
+    r"(?<![a-z])(?:usps|ups|fedex|dhl|dpd|hermes|evri|yodel|royal mail|gls|tnt|ems|an post|auspost|australia post|canada post|"
+    r"postnl|colissimo|correos|delhivery|bluedart|sf|yto|zto|yunda)(?![a-z])|顺丰|中通|圆通|韵达|申通|极兔|京东物流|邮政|百世|德邦|菜鸟|丰巢",
+    re.IGNORECASE,
+)
+_LONG = re.compile(r"(?<![A-Za-z\d])(?:1Z[A-Z\d]{16}|[A-Z]{0,4}\d{2,20}(?: ?\d{2,6}){0,6}[A-Z]{0,2})(?![A-Za-z\d])")
+_S10 = re.compile(r"(?<![A-Za-z\d])[A-Z]{2} ?(?:\d{9}|\d{4} \d{4} \d|\d{3} \d{3} \d{3}) ?[A-Z]{2}(?![A-Za-z\d])")
+"""A parcel between countries (UPU S10)."""
+_SAID_AFTER = re.compile(
+    r"(?<=[A-Z\d\"'”’)）\s,，])(?:(?:is|was|are)\s(?:my|the|our|your)\s(?:order|invoice|tracking|parcel|receipt|booking|shipment|return|rma|"
+    r"reference|waybill)|(?:这|那|该|此|的|是|我|个|张|笔|我们){0,6}(?:订单|运单|单号|快递单|包裹|发票))",
+    re.IGNORECASE,
+)
+_BEFORE_IT = re.compile(r"(?<![A-Z\d_/-])[A-Z\d][A-Z\d_/-]{5,40}(?=[\"'”’)）\s,，]{0,3}$)", re.IGNORECASE)
 _FURTHER = re.compile(
     rf"\s?(?:,|、|/|&|and|or|和|或|跟|与)\s?(?!(?:19|20)\d\d[-/.]\d)"
     rf"(?P<number>{_NUMBER})(?![A-Z\d])",
     re.IGNORECASE,
 )
-_MARKED = re.compile(r"#|no|nr|num|id|code|ref|号|號|编|編|码|碼|:|=", re.IGNORECASE)
+_MARKED = re.compile(r"#|no|nr|num|id|code|ref|号|编|码|:|=", re.IGNORECASE)
 _BY_ITSELF = re.compile(
-    r"ord|\bp/?o\b|invoice|trk|receipt|tracking|waybill|awb|shipment|parcel|transaction|单|單|快递|物流|发票|交易|流水|包裹|取件",
+    r"ord|\bp/?o\b|invoice|trk|receipt|tracking|waybill|awb|shipment|parcel|transaction|bestell|rechnung|auftrag|sendung|commande|facture|pedido|factura|单|快递|物流|发票|交易|流水|包裹|取件",
     re.IGNORECASE,
 )
+_FEWEST_AFTER, _FEWEST_OF_CARRIER, _REACH, _MIXED = 6, 10, 48, 7
 _YEAR = re.compile(r"(?:19|20)\d\ds?", re.IGNORECASE)
 _COUNTED = re.compile(
     r"\s*(?:x\b|×|pcs|pieces|units|boxes|packs?|items?|sets?|[个件只条套箱盒瓶包元块人份年月日天时]|%|\$|€|£|¥|years?|days?|hours?)",
@@ -84,6 +102,9 @@ def find_resident_ids(text: str) -> Iterator[Personal]:
 
 def find_cards(text: str) -> Iterator[Personal]:
     """Yield payment cards: 15 to 19 digits that check and begin as an issuer's do; 13 and 14 only where a card is named."""
+    for match in _GLUED.finditer(text):
+        if luhn(match[1]):
+            yield Personal("card", match.start(1), match.end(1))
     for run in _RUN.finditer(text):
         pieces = [(run.start() + m.start(), run.start() + m.end()) for m in _PIECE.finditer(run[0])]
         first = 0
@@ -109,14 +130,29 @@ def _is_card(text: str, start: int, end: int) -> bool:
 
 
 def find_orders(text: str) -> Iterator[Personal]:
-    """Yield numbers of orders, invoices and parcels, where the words before them say that they are."""
+    """Yield numbers of orders, invoices and parcels, where the words around them say that they are."""
+    yield from _named_before(text)
+    for said in _SAID_AFTER.finditer(text):
+        match = _BEFORE_IT.search(text, max(0, said.start() - _REACH), said.start())
+        if match and sum(c.isdigit() for c in match[0]) >= _FEWEST_AFTER:
+            yield Personal("order", match.start(), match.end())
+    yield from (Personal("order", match.start(), match.end()) for match in _S10.finditer(text))
+    for carrier in _CARRIER.finditer(text):
+        for match in _LONG.finditer(text, carrier.end(), carrier.end() + _REACH):
+            if sum(c.isdigit() for c in match[0]) >= _FEWEST_OF_CARRIER:
+                yield Personal("order", match.start(), match.end())
+
+
+def _named_before(text: str) -> Iterator[Personal]:
     for match in _NAMED.finditer(text):
         before = text[max(0, match.start() - 1) : match.start()]
         if match["named"].isascii() and before.isascii() and before.isalnum():
             continue
         marked = _MARKED.search(match["link"]) or "号" in match["named"]
         number = match["number"]
-        least = 4 if marked or re.search("[A-Z]", number, re.IGNORECASE) else 5 if _BY_ITSELF.search(match["named"]) else 99
+        mixed = number.isupper() and len(number) >= _MIXED and match["link"].strip()
+        lettered = marked or re.search("[A-Z]", number, re.IGNORECASE)
+        least = 2 if mixed else 4 if lettered else 5 if _BY_ITSELF.search(match["named"]) else 99
         otherwise = not marked and (_COUNTED.match(text, match.end()) or _YEAR.fullmatch(number))
         if otherwise or sum(c.isdigit() for c in number) < least:
             continue
