@@ -19,7 +19,7 @@ __all__ = ["find_emails", "find_ips", "find_phones"]
 
 _AROUND = 64, 255
 """Characters before and behind an ``@`` that can be its address (RFC 5321, 4.5.3.1)."""
-_LOCAL = re.compile(r"(?:[^\W\u3400-\u9fff](?:[^\W\u3400-\u9fff]|[.%+'&=/-]){0,63}|[\u3400-\u9fff]{1,12})\s?$")
+_LOCAL = re.compile(r"(?:[^\W\u3400-\u9fff](?:[^\W\u3400-\u9fff]|[.%+'&=-]){0,63}|[\u3400-\u9fff]{1,12})\s?$")
 _DOMAIN = re.compile(
     r"\s?(?:(?:[^\W_][\w-]{0,62}\.){1,9}(?:[A-Za-z]{2,24}|xn--[a-z0-9-]{1,40}|[^\W\d_a-zA-Z]{2,4}|中国|公司|网络|集团|商城|在线)(?![A-Za-z])"
     r"|\[?(?:\d{1,3}\.){3}\d{1,3}\]?"
@@ -28,7 +28,7 @@ _DOMAIN = re.compile(
 _AT = r"\s?(?:[(\[{<]\s?at\s?[)\]}>]|\bat\b|[(\[{<]\s?@\s?[)\]}>]|艾特)\s?"
 _DOT = r"\s?(?:[(\[{<]\s?(?:dot|\.)\s?[)\]}>]|\bdot\b|\.|点)\s?"
 _SPELT_AT = re.compile(_AT, re.IGNORECASE)
-_SPELT_LOCAL = re.compile(rf"[a-z0-9][a-z0-9_+-]{{0,40}}(?:{_DOT}[a-z0-9_+-]{{1,40}}){{0,4}}$", re.IGNORECASE)
+_SPELT_LOCAL = re.compile(rf"(?![\d.]+$)[a-z0-9][a-z0-9_+-]{{0,40}}(?:{_DOT}[a-z0-9_+-]{{1,40}}){{0,4}}$", re.IGNORECASE)
 _SPELT_DOMAIN = re.compile(
     rf"[a-z0-9-]{{1,40}}(?:{_DOT}[a-z0-9-]{{1,40}}){{0,4}}{_DOT}"
     r"(?:com|net|org|edu|info|example|test|shop|dev|[a-z]{2})(?![A-Za-z0-9])",
@@ -41,7 +41,7 @@ _V6 = re.compile(
     r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?(?![0-9A-Za-z:])"
 )
 _VERSION = re.compile(
-    r"(?<![a-z])(?:version|fw|miui|harmonyos|hyperos|ios|macos|windows|section|chapter|firmware|driver|software|kernel|release|build|bios|update|sdk|app|ver|v|版本号?|固件|驱动|系统|软件|升级?[到至]?|内核|章节?)"
+    r"(?:(?<![a-z])(?:version|fw|miui|harmonyos|hyperos|ios|macos|windows|section|chapter|firmware|driver|software|kernel|release|build|bios|update|sdk|app|back|ver|v)|版本号?|固件|驱动|系统|软件|升级?[到至]?|退回到?|回退到?|鸿蒙|内核|章节?|第)"
     r"\W{0,3}(?:is\s+|to\s+|from\s+|为|是)?$",
     re.IGNORECASE,
 )
@@ -54,18 +54,20 @@ _RUN = re.compile(
     r"(?<![A-Za-z\d])(?<![A-Za-z\d][.-])(?:\+\s?|\(\+|00(?=[1-9]))?"
     r"\(?\d(?:\d|[ ./()-]{1,3}(?=\d|\(\d))*\d(?![A-Za-z\d]|\.\d|,\d{3}(?!\d))"
 )
+_FOURS = re.compile(r"\d{4}(?:[ -]\d{4}){3}")
 _BARCODE = re.compile(r"\d \d{5} \d{5} \d|\d \d{6} \d{6}")
 """How a GTIN stands below its bars."""
 _PIECE = re.compile(r"\d+")
 _EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x|转|分机号?)\s*\d{1,5}(?!\d)", re.IGNORECASE)
 _NAMED = re.compile(
     r"(?<![a-z])(?:phone|telephone|tel|mobile|cell|call|ring|text|sms|whatsapp|wechat|weixin|signal|fax|reach|contact|dial|landline|"
-    r"(?<!model )(?<!part )(?<!serial )(?<!item )number|mob|ph|my no|my nr)(?![a-z])"
+    r"(?<!model )(?<!part )(?<!serial )(?<!item )(?<!catalogue )(?<!catalog )(?<!article )"
+    r"(?<!product )number|mob|ph|my no|my nr)(?![a-z])"
     r"|先生|小姐|女士|太太|收件人|请电|致电|电话|手机|联系|联络|号码|致电|拨打|微信|传真|座机|热线|来电|回电|打给|短信|加我|方式|呼叫|☎|📞",
     re.IGNORECASE,
 )
 _PART = re.compile(
-    r"(?:(?<![a-z])(?:part|model|item|serial|article|art|sku|ref|oem|barcode|ean|upc|gtin)(?: number| no| nr)?"
+    r"(?:(?<![a-z])(?:part|model|item|serial|article|art|catalogue|catalog|sku|ref|oem|barcode|ean|upc|gtin)(?: number| no| nr)?"
     r"|(?:零件|型|货|配件|商品|条形?|序列)(?:号码?|码)?)\W*$",
     re.IGNORECASE,
 )
@@ -127,7 +129,7 @@ def find_phones(text: str) -> Iterator[Personal]:
 def _phones_of(text: str, run: re.Match[str]) -> Iterator[Personal]:
     """Yield the phone numbers of a run of digits in groups: the longest stretch of groups that is one, then what is left."""
     pieces = [(run.start() + m.start(), run.start() + m.end()) for m in _PIECE.finditer(run[0])]
-    if _BARCODE.fullmatch(run[0]) and is_gtin(re.sub(r"\D", "", run[0])):
+    if _FOURS.fullmatch(run[0]) or (_BARCODE.fullmatch(run[0]) and is_gtin(re.sub(r"\D", "", run[0]))):
         return
     first = 0
     while first < len(pieces):

@@ -33,9 +33,9 @@ _NAMED = re.compile(
     r"consignment|waybill|awb|booking|reservation|transaction|rma|return|case|ticket|reference|ref|po|p/o|confirmation|"
     r"bestellung|bestellnummer|auftrag|rechnung|rechnungsnummer|sendung|sendungsnummer|commande|facture|colis|suivi|pedido|factura|envío|"
     r"bestelling|ordine|fattura)"
-    r"|订单|定单|订购单|运单|快递|物流|发票|发票号|交易|流水|单据|退货单|退款单|取件|包裹|工单|售后单|追踪|货运|[\u4e00-\u9fff]?单号|(?<![\u4e00-\u9fff])单)"
-    r"(?P<link>(?:[\s:#.,_\"'“”‘’=()\[\]（）【】-]|(?:no|nos|nr|num|number|id|code|ref|reference|confirmation|is|was|of|my)(?![a-z])"
-    r"|for\s+(?=[\"“])|号码?|编号|单号|码|是|为|的)*)"
+    r"|订单|定单|订购单|运单|快递|物流|发票|发票号|交易|流水|单据|退货单|换货单|退换货单|退款单|取件|包裹|工单|售后单|追踪|货运|[\u4e00-\u9fff]?单号|(?<![\u4e00-\u9fff])单)"
+    r"(?P<link>(?:[\s:#.,_\"'“”‘’=()\[\]（）【】-]|(?:no|nos|nr|num|number|id|code|ref|reference|confirmation|label|is|was|of|my)(?![a-z])"
+    r"|for\s+(?=[\"“])|号码?|编号|单号|码|是|为|的|给你|在这里?|如下)*)"
     rf"(?P<number>{_NUMBER})(?![A-Z\d])",
     re.IGNORECASE,
 )
@@ -47,6 +47,8 @@ _CARRIER = re.compile(
 _LONG = re.compile(r"(?<![A-Za-z\d])(?:1Z[A-Z\d]{16}|[A-Z]{0,4}\d{2,20}(?: ?\d{2,6}){0,6}[A-Z]{0,2})(?![A-Za-z\d])")
 _S10 = re.compile(r"(?<![A-Za-z\d])[A-Z]{2} ?(?:\d{9}|\d{4} \d{4} \d|\d{3} \d{3} \d{3}) ?[A-Z]{2}(?![A-Za-z\d])")
 """A parcel between countries (UPU S10)."""
+_PARCEL = re.compile(r"(?<![A-Za-z\d])(?:JD[A-Z]{0,2}|SF|YT|ZTO|YD|STO|JT|YZ)\d{12,18}(?![A-Za-z\d])")
+"""Parcels by the letters of their carrier."""
 _SAID_AFTER = re.compile(
     r"(?<=[A-Z\d\"'”’)）\s,，])(?:(?:is|was|are)\s(?:my|the|our|your)\s(?:order|invoice|tracking|parcel|receipt|booking|shipment|return|rma|"
     r"reference|waybill)|(?:这|那|该|此|的|是|我|个|张|笔|我们){0,6}(?:订单|运单|单号|快递单|包裹|发票))",
@@ -136,7 +138,8 @@ def find_orders(text: str) -> Iterator[Personal]:
         match = _BEFORE_IT.search(text, max(0, said.start() - _REACH), said.start())
         if match and sum(c.isdigit() for c in match[0]) >= _FEWEST_AFTER:
             yield Personal("order", match.start(), match.end())
-    yield from (Personal("order", match.start(), match.end()) for match in _S10.finditer(text))
+    for pattern in (_S10, _PARCEL):
+        yield from (Personal("order", match.start(), match.end()) for match in pattern.finditer(text))
     for carrier in _CARRIER.finditer(text):
         for match in _LONG.finditer(text, carrier.end(), carrier.end() + _REACH):
             if sum(c.isdigit() for c in match[0]) >= _FEWEST_OF_CARRIER:

@@ -34,7 +34,7 @@ _COUNTRY = r"(?:USA|U\.S\.A\.|UK|United Kingdom|England|Canada|Scotland|Wales)"
 _TAIL = (
     rf"(?:,?\s+(?i:{_UNIT}|\#\s?\w{{1,5}}|(?:\d+(?:st|nd|rd|th)\s+floor)))*"
     rf"(?:(?:,\s*|\s+)(?:[A-Z][\w'.’-]*[\s,]+){{0,4}}?{_POSTCODE}\b(?:,?\s+{_COUNTRY})?"
-    rf"|(?:,\s*[A-Z][A-Za-z'’-]+(?:\s[A-Z][A-Za-z'’-]+){{0,2}}){{1,3}})?"
+    rf"|(?:,\s*(?:Co\.\s)?[A-Z][A-Za-z'’-]+(?:\s[A-Z][A-Za-z'’-]+){{0,2}}){{1,3}})?"
 )
 _NAMED_HOUSE = (
     r"(?-i:(?:[A-Z][\w'’-]{1,20}\s){1,3}"
@@ -75,7 +75,7 @@ _TITLE_OF = re.compile(
 _CAP = r"[A-ZÀ-Þ][\wÀ-ÿ'’.-]{0,30}"
 _SMALL = r"(?:de|del|della|dei|delle|di|da|do|dos|des|du|la|le|les|los|las|van|von|der|den|het|am|an|im|in|zum|zur|auf|dem)\b"
 _NAMES = rf"(?:(?:{_SMALL}|{_CAP})\s){{0,4}}?{_CAP}"
-_HOUSE = r"\d{1,4}(?:\s?(?:[a-zA-Z]|bis|ter)\b)?(?:\s?[-/]\s?\d{1,4}[a-z]?)?"
+_HOUSE = r"\d{1,4}(?:\s?(?:[a-zA-Z]|[Bb]is|[Tt]er)\b)?(?:\s?[-/]\s?(?:\d{1,4}[a-z]?|[IVX]{1,4}\b|hs\b))?"
 _HOUSE_FIRST = rf"(?<![\d.,€$£-]){_HOUSE},?\s"
 _HOUSE_LAST = rf",?\s(?i:n[.ºo°]{{0,2}}\s?)?{_HOUSE}"
 _CITY = rf"{_CAP}(?:[ -](?:{_SMALL}\s)?{_CAP}){{0,2}}"

@@ -21,10 +21,12 @@ from rich.table import Table
 from engine.errors import EvaluationError
 from engine.privacy import KINDS, Personal, find_personal
 
-__all__ = ["OWN_SET", "Labelled", "MaskingScores", "read_labelled", "render", "score_masking", "wilson"]
+__all__ = ["OTHER_SET", "OWN_SET", "Labelled", "MaskingScores", "read_labelled", "render", "score_masking", "wilson"]
 
 OWN_SET = Path(__file__).with_name("pii.txt")
 """The set that comes along."""
+OTHER_SET = OWN_SET.with_name("pii.test.txt")
+"""Lines by another hand, not read before the rules were first measured on them."""
 _MARK = re.compile(r"\[\[(\w+):(.*?)\]\]")
 _SHOWN = 20
 
