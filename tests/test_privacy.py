@@ -91,8 +91,8 @@ def test_no_article_number_is_anybodys(body: str, sentence: str) -> None:
     code = next(body + d for d in "0123456789" if is_gtin(body + d))
     text = sentence.format(code)
     found = [s.kind for s in find_personal(text)]
-    # a number of ten digits and two zeros more can be both, and a UPC of twelve that begins with 86 and 1 as well
-    assert found == [] or code.lstrip("0").startswith(("861", "8613"))
+    # twelve digits with China's code or a German mobile's beginning can be both, and a phone number too many is masked rather
+    assert found == [] or code.lstrip("0").startswith("861") or code.startswith(("015", "016", "017"))
 
 
 @given(st.from_regex(r"[a-z0-9]{1,8}([._+-][a-z0-9]{1,6})?@[a-z0-9]{1,8}(\.[a-z]{2,5}){1,2}", fullmatch=True))

@@ -76,7 +76,7 @@ _GLUED = re.compile(r"(?:call|tel|phone|mob|cell|text|wechat|whatsapp)(1[3-9]\d{
 _BEFORE, _AFTER = 28, 14
 _REGIONS = ("CN", "US", "GB", "DE", "FR", "IN", "HK", "TW", "JP", "AU", "SG", "KR", "IT", "ES", "NL", "CA")
 _TRUNK = {"GB": "0", "DE": "0", "FR": "0", "TW": "0", "JP": "0", "CN": "0", "IT": "0", "AU": "0", "NL": "0", "KR": "0", "IN": "0"}
-_MOBILE = re.compile(r"1[3-9]\d{9}|07[1-9]\d{8,9}|0[67]\d{8}|01[5-7]\d{8,9}|0[789]0\d{8}|09\d{8}")
+_MOBILE = re.compile(r"1[3-9]\d{9}|07[1-9]\d{8}|0[67]\d{8}|01[5-7]\d{8,9}|0[789]0\d{8}|09\d{8}")
 _HAN_DIGITS = {ord(han): digit for han, digit in zip("零〇一幺二两三四五六七八九", "0011223456789", strict=True)}
 _HAN_MOBILE = re.compile(r"[一幺][三四五六七八九](?:[ -]?[零〇一幺二两三四五六七八九]){9}")
 _FEWEST, _MOST, _MOST_GROUPS = 7, 15, 8
