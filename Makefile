@@ -10,7 +10,7 @@ FEED ?=
 # Tests run in so many processes, a file of tests in one.
 WORKERS ?= 2
 
-.PHONY: demo test lint types bench clean browser
+.PHONY: demo test lint types bench crash clean browser
 
 # torch first and exact: a range would let pip take a build with several gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -48,6 +48,10 @@ types: $(VENV)/tested
 
 bench: $(VENV)/tested browser
 	$(BIN)/python -m benchmarks.bench_service $(if $(FEED),--feed $(FEED))
+
+# Half an hour on one core. SCENES= chooses, such as SCENES="events erase".
+crash: $(VENV)/tested browser
+	OMP_NUM_THREADS=1 PYTHONPATH=.:tests $(BIN)/python -m crashing $(SCENES)
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,12 @@
-"""Make what was written to a file, or renamed in a folder, outlive a power cut. Knows nothing of what it is."""
+"""Make what was written to a file, or named in a folder, outlive a power cut. Knows nothing of what it is."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
-__all__ = ["sync"]
+__all__ = ["make_folder", "sync", "write_whole"]
 
 
 def sync(path: Path) -> None:
@@ -15,3 +16,22 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, and make their names last."""
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file that its owner alone can read, whole or not at all, and make it last."""
+    handle, draft = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(draft).replace(path)
+    sync(path.parent)

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import EventLogError, SettingsError
+from engine.errors import EventLogError, SettingsError, UnfinishedErasureError
 from engine.events import KINDS, Event, EventLog, invalid
 from engine.events.rows import _content
 from engine.schema import Money
@@ -381,3 +382,78 @@ def test_lists_of_models_forget_with_a_backup_too(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events", consent="assumed")
     assert log.uses.of(log.person("ann")) == []
     log.close()
+
+
+OTHER = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from engine.events import EventLog
+with closing(EventLog(Path(sys.argv[1]), consent="assumed")) as log:
+    print(log.count()["click"])
+"""
+
+
+def counted_elsewhere(folder: Path) -> int:
+    asked = [sys.executable, "-c", OTHER, str(folder)]
+    root = str(Path(__file__).parents[1])
+    return int(subprocess.run(asked, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=True).stdout)
+
+
+def test_two_logs_of_one_process_keep_their_locks_whatever_another_process_does(tmp_path: Path) -> None:
+    one, two = (EventLog(tmp_path / "events", consent="assumed") for _ in range(2))
+    for turn in range(3):
+        for log in (one, two):
+            log.history(log.person("ann"))
+            log.add([click(3 * turn + 1, user_id="ann")])
+        assert counted_elsewhere(tmp_path / "events") == turn + 1  # the last to close takes the write-ahead log away
+        assert all((tmp_path / "events" / f"{name}-wal").exists() for name in ("people.sqlite", "uses.sqlite"))
+    one.close()
+    two.close()
+    assert counted_elsewhere(tmp_path / "events") == 3
+
+
+def test_an_erasure_that_a_reader_keeps_from_being_finished_gives_no_receipt_and_is_finished_later(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events", consent="assumed")
+    log.add([Event("search", NOW, user_id="ann", query="zanzibarword")])
+    (file,) = (tmp_path / "events").glob("20*.sqlite")
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchone()
+    with pytest.raises(UnfinishedErasureError):
+        log.erase(log.person("ann"))
+    reader.close()
+    log.close()
+    EventLog(tmp_path / "events", consent="assumed").close()
+    assert not [p for p in (tmp_path / "events").iterdir() if b"zanzibarword" in p.read_bytes()]
+
+
+def test_events_that_race_with_an_erasure_leave_nothing_without_consent(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events")
+    other = EventLog(tmp_path / "events")
+    ann = log.person("ann")
+    for turn in range(12):
+        log.people.put(ann, {"personalisation": True})
+        begin = threading.Barrier(2)
+
+        def send(turn: int = turn, begin: threading.Barrier = begin) -> None:
+            begin.wait()
+            for n in range(30):
+                other.add([Event("click", int(1000 * time.time()) + 40_000, user_id="ann", products=("P1",), event_id=f"{turn} {n}")])
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        begin.wait()
+        time.sleep(0.002 * turn)
+        log.erase(ann)
+        sender.join()
+        assert log.history(ann) == []
+        assert log.people.person(ann) is None
+    log.close()
+    other.close()
+
+
+def test_searches_push_no_purchase_out_of_what_is_remembered(log: EventLog) -> None:
+    log.add([Event("purchase", NOW - DAY, user_id="ann", products=("P1",))])
+    log.add([Event("search", NOW - n, user_id="ann", query=f"q {n}") for n in range(50)])
+    assert [e.kind for e in log.history(log.person("ann"), 10, kinds=("purchase", "click"))] == ["purchase"]

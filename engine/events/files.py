@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from engine.lasting import sync
 __all__ = ["open_database", "scrub"]
 
 _BUSY_S = 30.0
+_opening = threading.Lock()
 
 
 def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
@@ -22,7 +25,7 @@ def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
         EventLogError: it cannot be opened.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the files beside it get its rights
+        _make(path)
         database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         _log_ahead(database)
         for setting in ("synchronous=FULL", "secure_delete=ON", "cache_size=-16384"):
@@ -33,6 +36,16 @@ def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         raise EventLogError(f"{path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error
     return database
+
+
+def _make(path: Path) -> None:
+    """Make a file that its owner alone can read, and whose rights those beside it get.
+
+    One that exists is never opened but by SQLite: whoever closes a file lets go of all locks that his process holds on it (POSIX),
+    and another process would take the write-ahead log away from under an open connection.
+    """
+    with _opening, contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _log_ahead(database: sqlite3.Connection) -> None:

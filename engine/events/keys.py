@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from engine.errors import SettingsError
-from engine.lasting import sync
+from engine.lasting import make_folder, sync, write_whole
 
 __all__ = ["Keyring"]
 
@@ -59,16 +59,14 @@ class Keyring:
 def _check(path: Path, fingerprint: str) -> None:
     """Refuse another key than that of before: it would know nobody, neither who said no nor who is to be erased."""
     if not path.exists():
-        path.write_text(fingerprint, "ascii")
-        sync(path)
-        sync(path.parent)
+        write_whole(path, fingerprint)
     elif path.read_text("ascii") not in (fingerprint, ""):
         raise SettingsError(f"The ids in {path.parent} were hashed with another key. Give that one, or move the folder away.")
 
 
 def _draw(path: Path) -> None:
     """Write a new key, whole or not at all, unless another process was faster."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, draft = tempfile.mkstemp(prefix="key.", dir=path.parent)  # readable by its owner alone
     with os.fdopen(handle, "wb") as stream:
         stream.write(secrets.token_bytes(_LEAST_KEY))

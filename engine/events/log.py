@@ -24,18 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EventLogError, UnfinishedErasureError
-from engine.events.event import KINDS, Event, StoredEvent, invalid
+from engine.events.event import KINDS, Event, EventKind, StoredEvent, invalid
 from engine.events.keys import Keyring
 from engine.events.people import FORGOTTEN, PURPOSES, People, Purpose
 from engine.events.rows import CODES, device, stored, written
 from engine.events.uses import Uses
 from engine.events.volumes import Volumes
+from engine.lasting import make_folder
 from engine.settings import Settings
 
 __all__ = ["Added", "EventLog", "Pruned"]
 
 _FOLDER = "events"
 _DAY_MS = 86_400_000
+_PATIENCE_S = 3.0
+"""So long an erasure waits for a reader that keeps a file from being cleaned; an opening waits a tenth of it."""
 _MINE = ("user = ?", "client = ? AND user IS NULL")
 """Whose an event is: the user's, or where there is none, the device's."""
 
@@ -69,7 +72,7 @@ class EventLog:
     def __init__(
         self, folder: Path, *, consent: str = "asked", rotation: str = "month", key: str = "", keep_days: int = 36_500
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self.folder = folder
         self.keys = Keyring.open(folder, key)
         self.people = People(folder)
@@ -146,7 +149,7 @@ class EventLog:
             known = self._keeps(whose[0], kept), self._keeps(whose[1], kept)
             if whose[0] and not known[0]:
                 known = (False, False)  # a user who is nobody is nobody on every device
-            row, n = written(event, self.keys, known, known_product)
+            row, n = written(event, self.keys, known, known_product, now)
             masked += n
             nobody += not any(known) and any(whose)
             with self._lock:
@@ -188,8 +191,8 @@ class EventLog:
                         continue
                     yield event
 
-    def history(self, person: str, most: int = 200, periods: int = 0) -> list[StoredEvent]:
-        """Return the last events of a person, the latest first, of the latest ``periods`` files where that is not 0.
+    def history(self, person: str, most: int = 200, periods: int = 0, kinds: Collection[EventKind] = KINDS) -> list[StoredEvent]:
+        """Return the last events of a person of these kinds, the latest first, of the latest ``periods`` files where that is not 0.
 
         Of a device those are left out that a user did while logged in: whoever has the device next is not that user.
         """
@@ -198,10 +201,11 @@ class EventLog:
             return []
         with self._lock:
             names = self._volumes.sound()[-periods:][::-1]
+        of_kinds = f"kind IN ({','.join(str(CODES[kind]) for kind in kinds)})"
         for name in names:
             with self._lock:
                 volume = self._volumes.get(name)
-                rows = [row for mine in _MINE for row in volume.rows(mine, (key,), "time_ms DESC", most)]
+                rows = [row for mine in _MINE for row in volume.rows(f"({mine}) AND {of_kinds}", (key,), "time_ms DESC", most)]
             found += [stored(row) for row in rows]
             if len(found) >= most:
                 break
@@ -268,25 +272,30 @@ class EventLog:
             UnfinishedErasureError: a file is damaged or busy; the erasure is done when the log is opened next.
             EventLogError: the erasure could not be written down.
         """
-        at = int(1000 * time.time()) if at_ms is None else at_ms
         latest = self.history(person, 1)
         try:
-            kept = self.people.forget(person, max(at, latest[0].time_ms if latest else 0))
+            kept, at = self.people.forget(person, at_ms, latest[0].time_ms if latest else 0)
         except OSError as error:
             raise EventLogError(f"The erasure could not be written down: {error.strerror or error}. Ask again.") from error
-        removed = self.replay()
-        if self.unread() or self.history(person, 1):
+        removed, clean = self._replayed(_PATIENCE_S)
+        if not clean or self.unread() or any(event.time_ms <= at for event in self.history(person, 1_000_000)):
             raise UnfinishedErasureError("Not every file could be cleaned. It is written down, and done at the next opening.")
         return removed, kept
 
     def replay(self) -> int:
         """Remove from each file what erasures that it has not seen ask for, and return how many events that were."""
+        return self._replayed(_PATIENCE_S / 10)[0]
+
+    def _replayed(self, seconds: float) -> tuple[int, bool]:
+        """Return how many events were removed, and whether nothing of them is left in any file: a reader may be in the way for
+        longer than ``seconds``, and then it is done again at the next opening."""
         gone = self.people.forgotten()
         if not gone:
-            return 0
-        self.people.replay()
+            return 0, True
+        clean = self.people.replay(seconds)
         for erasure in gone:
             self.uses.forget(erasure.person, erasure.at_ms)
+        clean &= self.uses.scrub(seconds)
         removed = 0
         with self._lock:
             names = self._volumes.sound()
@@ -296,15 +305,17 @@ class EventLog:
                 seen = {done for (done,) in volume.ask("SELECT erasure FROM applied")}
                 marks = {self.keys.hashed("erasure", f"{e.person} {e.at_ms}").hex(): e for e in gone}
                 new = {mark: erasure for mark, erasure in marks.items() if mark not in seen}
-                for mark, erasure in new.items():
+                for erasure in new.values():
                     until = (bytes.fromhex(erasure.person), erasure.at_ms)
                     for mine in _MINE:
                         removed += volume.change(f"DELETE FROM events WHERE {mine} AND time_ms <= ?", until)
                     volume.change("UPDATE events SET client = NULL, session = NULL WHERE client = ? AND time_ms <= ?", until)
+                if new and not volume.scrub(seconds):
+                    clean = False
+                    continue
+                for mark in new:
                     volume.change("INSERT OR IGNORE INTO applied VALUES (?)", (mark,))
-                if new:
-                    volume.scrub()
-        return removed
+        return removed, clean
 
     def _keeps(self, person: str, kept: dict[str, bool]) -> bool:
         """Return whether it may be kept whose event it is: somebody who allows at least one purpose."""

@@ -97,15 +97,19 @@ class People:
                 raise
         return after
 
-    def forget(self, person: str, at_ms: int) -> bool:
-        """Write down that a person is to be forgotten, make that last, then forget what is kept here; return whether there was
-        anything.
+    def forget(self, person: str, at_ms: int | None = None, least_ms: int = 0) -> tuple[bool, int]:
+        """Forget what is kept here, then write down that everything up to now is to be forgotten, and make that last; return
+        whether there was anything, and up to when: not before ``least_ms``, as the clock may have been put back.
+
+        In this order, so that whatever was written by a consent that is gone was written before that time.
 
         Raises:
-            OSError: the disk is full; nothing is forgotten then.
+            OSError: the disk is full; only consent and preferences are forgotten then.
         """
-        line = orjson.dumps({"person": person, "at_ms": at_ms}) + b"\n"
         with self._lock:
+            gone = self._db.execute("DELETE FROM people WHERE person = ?", (person,)).rowcount
+            at = max(int(1000 * time.time()) if at_ms is None else at_ms, least_ms)
+            line = orjson.dumps({"person": person, "at_ms": at}) + b"\n"
             handle = os.open(self._forgotten, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 rest = b"\n" + line if self._torn() else line
@@ -115,7 +119,7 @@ class People:
             finally:
                 os.close(handle)
             sync(self._forgotten.parent)
-        return self._remove(person)
+        return gone > 0, at
 
     def forgotten(self) -> list[Forgotten]:
         """Return every erasure, in the order they were asked for; a line that a crash cut off was never acknowledged."""
@@ -128,23 +132,19 @@ class People:
             self._read_at = (state.st_ino, state.st_size)
         return self._read
 
-    def replay(self) -> None:
-        """Forget again whoever was put back by a backup: what was written before the erasure goes."""
-        for gone in self.forgotten():
-            with self._lock:
+    def replay(self, seconds: float) -> bool:
+        """Forget again whoever was put back by a backup: what was written before the erasure goes. Return whether nothing of it
+        is left on the disk, which a reader may prevent for longer than ``seconds``."""
+        with self._lock:
+            for gone in self.forgotten():
                 self._db.execute("DELETE FROM people WHERE person = ? AND updated_ms <= ?", (gone.person, gone.at_ms))
+            return scrub(self._db, seconds)
 
     def count(self) -> int:
         """Return how many people something is kept of."""
         with self._lock:
             (n,) = self._db.execute("SELECT count(*) FROM people").fetchone()
         return int(n)
-
-    def _remove(self, person: str) -> bool:
-        with self._lock:
-            gone = self._db.execute("DELETE FROM people WHERE person = ?", (person,)).rowcount
-            scrub(self._db)
-        return gone > 0
 
     def _torn(self) -> bool:
         """Return whether the list of erasures ends in the middle of a line."""

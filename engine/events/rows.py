@@ -27,12 +27,13 @@ def device(keys: Keyring, client_id: str, session_id: str) -> bytes:
 
 
 def written(
-    event: Event, keys: Keyring, known: tuple[bool, bool], known_product: Callable[[str], bool]
+    event: Event, keys: Keyring, known: tuple[bool, bool], known_product: Callable[[str], bool], latest_ms: int
 ) -> tuple[tuple[Any, ...], int]:
     """Return the row of an event and how many stretches of it were masked.
 
     ``known`` is whether it may be kept which user's it is, and which device's; ``known_product`` says which product ids are the
-    catalogue's, and any other is masked like words, as anyone may send anything.
+    catalogue's, and any other is masked like words, as anyone may send anything. A clock that is ahead of ``latest_ms`` is put
+    back to it.
     """
     hashed, masked, query = keys.hashed, 0, ""
     if event.query:
@@ -43,7 +44,7 @@ def written(
     value, variants = event.value, event.variants
     row = (
         hashed("event", _content(event)),
-        event.time_ms,
+        min(event.time_ms, latest_ms),
         CODES[event.kind],
         (hashed("user", event.user_id) or None) if known[0] else None,
         (device(keys, event.client_id, event.session_id) or None) if known[1] else None,

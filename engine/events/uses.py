@@ -72,7 +72,9 @@ class Uses:
         """Take a person off every list that was made by then, and return how many those were."""
         with self._lock:
             asked = "DELETE FROM saw WHERE person = ? AND use IN (SELECT id FROM uses WHERE at_ms <= ?)"
-            gone = self._db.execute(asked, (person, at_ms)).rowcount
-            if gone:
-                scrub(self._db)
-        return gone
+            return self._db.execute(asked, (person, at_ms)).rowcount
+
+    def scrub(self, seconds: float) -> bool:
+        """Leave nothing of what was deleted in the files; return whether that was done."""
+        with self._lock:
+            return scrub(self._db, seconds)

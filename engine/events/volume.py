@@ -84,29 +84,41 @@ class Volume:
     def rows(self, where: str, values: Sequence[Any], order: str, most: int = -1) -> Iterator[tuple[Any, ...]]:
         """Yield rows of :data:`COLUMNS`, in an order."""
         asked = f"SELECT {','.join(COLUMNS)} FROM events WHERE {where} ORDER BY {order} LIMIT ?"
-        yield from self._db.execute(asked, (*values, most))
+        yield from self.ask(asked, (*values, most))
 
     def page(self, since: int, until: int, kinds: str, last: tuple[int, int], most: int = 2000) -> list[tuple[Any, ...]]:
         """Return the next rows by time behind ``last`` (time, number), each with its number at the end; ``kinds`` are codes."""
-        return self._db.execute(
+        return self.ask(
             f"SELECT {','.join(COLUMNS)}, seq FROM events WHERE time_ms >= ? AND time_ms < ? AND kind IN ({kinds}) "
             "AND (time_ms, seq) > (?, ?) ORDER BY time_ms, seq LIMIT ?",
             (max(since, last[0]), until, *last, most),
-        ).fetchall()
+        )
 
     def ask(self, question: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the answer to a question in SQL."""
-        return self._db.execute(question, values).fetchall()
+        """Return the answer to a question in SQL.
+
+        Raises:
+            EventLogError: the file is damaged.
+        """
+        with self._read():
+            return self._db.execute(question, values).fetchall()
 
     def change(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Change rows, make that last, and return how many they were."""
-        with self._writing():
+        with self._read(), self._writing():
             done = self._db.execute(statement, values).rowcount
         return done
 
-    def scrub(self) -> bool:
+    def scrub(self, seconds: float = 1.0) -> bool:
         """Leave nothing of what was deleted in the files beside this one; return whether that was done."""
-        return scrub(self._db)
+        return scrub(self._db, seconds)
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise EventLogError(f"{self.path} cannot be read: {error}. Restore it from a backup, or move it away.") from error
 
     def _writing(self) -> _Transaction:
         return _Transaction(self._db)

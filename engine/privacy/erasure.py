@@ -89,11 +89,12 @@ def erase_person(log: EventLog, user_id: str = "", client_id: str = "") -> Recei
     """
     people = _people(log, user_id, client_id)
     kinds = Counter(event.kind for event in _events(log, people))
-    seen, now = _seen(log, people), int(1000 * time.time())
+    seen = _seen(log, people)
     kept = False
     for person in people:
-        kept |= log.erase(person, now)[1]
-    receipt = Receipt(receipt=uuid.uuid4().hex, at=_iso(now), events=dict(sorted(kinds.items())), preferences=kept, seen_by=seen)
+        kept |= log.erase(person)[1]
+    at, erased = _iso(int(1000 * time.time())), dict(sorted(kinds.items()))
+    receipt = Receipt(receipt=uuid.uuid4().hex, at=at, events=erased, preferences=kept, seen_by=seen)
     return receipt.model_copy(update={"signature": _signature(log, receipt)})
 
 
@@ -103,7 +104,8 @@ def verify_receipt(log: EventLog, receipt: Receipt) -> bool:
 
 
 def _people(log: EventLog, user_id: str, client_id: str) -> list[str]:
-    found = [log.person(user_id) if user_id else "", log.person("", client_id)]
+    """Return the hashes of a user, of a device, and of a visit that no device was named with."""
+    found = [log.person(user_id) if user_id else "", log.person("", client_id), log.person("", "", client_id)]
     return [person for person in found if person]
 
 
