@@ -38,7 +38,7 @@ from api.sessions import Sessions, owner_of
 from engine.engine import Engine
 from engine.errors import DaogouError
 from engine.events import EventLog
-from engine.experiment import Experiment, Experimenting, read_experiment
+from engine.experiment import Experiment, Experimenting, checked_changes, read_experiment
 from engine.index.snapshot import current_id
 from engine.settings import Settings
 
@@ -64,6 +64,8 @@ def create_app(
     """
     metrics = Metrics()
     experiment = read_experiment(Path(settings.experiment)) if settings.experiment else None
+    for changes in experiment.variants.values() if experiment else ():
+        checked_changes(settings, changes)
     engines = Engines(
         lambda: _trying(engine_factory(settings), experiment),
         lambda: pointer(settings.store),
@@ -72,9 +74,8 @@ def create_app(
     )
 
     identity, sessions = Identity(settings), Sessions()
-    intake = None
-    if settings.events:
-        intake = Intake(lambda: EventLog.open(settings), _catalogue(engines), lambda: EventLog.exists(settings))
+    rights = Intake(lambda: EventLog.open(settings), _catalogue(engines), lambda: EventLog.exists(settings))
+    intake = rights if settings.events else None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -82,15 +83,14 @@ def create_app(
         if intake and EventLog.exists(settings):
             with suppress(DaogouError):  # searches are answered without it, and whoever sends an event is told
                 await asyncio.to_thread(intake.open)
-        tasks = [asyncio.create_task(watch_erasures(settings, engines), name="erasures")]
+        tasks = [asyncio.create_task(watch_erasures(settings, lambda gone: _forgotten(engines, sessions, gone)), name="erasures")]
         tasks += [asyncio.create_task(intake.upkeep(settings.query_days), name="upkeep")] if intake else []
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
-            if intake:
-                await intake.close()
+            await rights.close()
             await engines.stop()
 
     app = FastAPI(
@@ -110,7 +110,7 @@ def create_app(
         recommend_routes(engines, identity),
         explain_routes(engines, metrics),
         event_routes(intake, identity, metrics),
-        user_routes(intake, identity, _forgetting(engines, sessions)),
+        user_routes(rights, identity, _forgetting(engines, sessions), takes=settings.events),
         guide_routes(engines, metrics, identity, sessions, keeps=settings.workers == 1),
         health_routes(engines, metrics),
         page_routes(),
@@ -149,6 +149,15 @@ def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str, str], No
         forget_words(engines)
 
     return forget
+
+
+def _forgotten(engines: Engines, sessions: Sessions, gone: Callable[[str, str], bool]) -> None:
+    """Let go of what this process remembers of people whom another process forgot."""
+    for owner in sessions.owners():
+        kind, _, given = owner.partition(" ")
+        if gone(given if kind == "user" else "", given if kind == "client" else ""):
+            sessions.erase_of(owner)
+    forget_words(engines)
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

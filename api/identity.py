@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+from dataclasses import replace
 from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
+from engine.events import Event
 from engine.settings import Settings
 from engine.shopper import Shopper
 
@@ -72,6 +74,13 @@ class Identity:
             return who
         guessed = {name: "" for name in ("client_id", "session_id") if 0 < len(getattr(who, name)) < _LEAST_CLIENT}
         return who.model_copy(update=guessed) if guessed else who
+
+    def known(self, event: Event) -> Event:
+        """Return an event as it may be kept: under no id that anybody could guess, as nobody could see or erase it then."""
+        if not self._secret and self._local:
+            return event
+        client, session = (given if len(given) >= _LEAST_CLIENT else "" for given in (event.client_id, event.session_id))
+        return replace(event, client_id=client, session_id=session)
 
     def refusal(self, user_id: str, token: str) -> str:
         """Return why a user id does not count, empty where it does or none is given."""

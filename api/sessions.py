@@ -50,7 +50,8 @@ class Sessions:
             if key and key not in self._states:
                 return ""
             key = key or secrets.token_urlsafe(18)
-            self._states.pop(key, None)
+            before = self._states.pop(key, None)
+            owner = owner or (before[2] if before else "")
             self._states[key] = (self._clock() + self._seconds, state, owner)
             while len(self._states) > self._most:
                 self._states.popitem(last=False)
@@ -68,6 +69,11 @@ class Sessions:
             for key in theirs:
                 del self._states[key]
         return len(theirs)
+
+    def owners(self) -> set[str]:
+        """Return whose states are kept."""
+        with self._lock:
+            return {whose for _, _, whose in self._states.values() if whose}
 
     def _forget(self) -> None:
         now = self._clock()

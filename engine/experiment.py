@@ -23,8 +23,9 @@ from engine.errors import SettingsError
 from engine.outcome import outcome
 from engine.pipeline import BY_RELEVANCE
 from engine.schema import Answer, SearchRequest
+from engine.settings import Settings
 
-__all__ = ["Experiment", "Experimenting", "assigned", "drafted", "read_experiment"]
+__all__ = ["Experiment", "Experimenting", "assigned", "checked_changes", "drafted", "read_experiment"]
 
 _ORDERS = frozenset({"alpha", "feedback", "near_duplicates", "personal"})
 """Settings that leave the set as it is, which two answers that are drafted together must share."""
@@ -109,7 +110,8 @@ class Experimenting:
 
     def __init__(self, engine: Engine, experiment: Experiment) -> None:
         self._engine, self._experiment = engine, experiment
-        self._variants = {name: engine.tuned(**_checked(engine, changes)) for name, changes in experiment.variants.items()}
+        variants = experiment.variants.items()
+        self._variants = {name: engine.tuned(**checked_changes(engine.settings, changes)) for name, changes in variants}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -170,14 +172,14 @@ def _told(answer: Answer | Exception, variants: Mapping[str, str]) -> Answer | E
     return replace(answer, json=answer.json[:-1] + b',"variants":' + orjson.dumps(variants) + b"}", variants=variants)
 
 
-def _checked(engine: Engine, changes: Mapping[str, Any]) -> dict[str, Any]:
+def checked_changes(settings: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return changes as the settings take them.
 
     Raises:
         SettingsError: a value is out of range.
     """
     try:
-        whole = type(engine.settings).model_validate({**engine.settings.model_dump(), **changes})
+        whole = Settings.model_validate({**settings.model_dump(), **changes})
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
         raise SettingsError(f"experiment: a variant cannot be used. {said}.") from error

@@ -104,17 +104,17 @@ def iterate_sales(path: Path) -> Iterator[Sale | str]:
 
 
 def products_sold(sales: Sales) -> Iterator[dict[str, Any]]:
-    """Yield the products of orders as rows of a feed, by id: the first description each was sold under, and its median price where
-    prices are known; for a shop that has a till and no feed."""
-    titles: dict[str, tuple[float, str]] = {}
+    """Yield the products of orders as rows of a feed, by id: the description each was sold under most often, and its median price
+    where prices are known; for a shop that has a till and no feed."""
+    titles: defaultdict[str, Counter[str]] = defaultdict(Counter)
     prices: defaultdict[str, list[float]] = defaultdict(list)
     for sale in sales.lines:
         if sale.description:
-            titles[sale.product] = min(titles.get(sale.product, (sale.time_s, sale.description)), (sale.time_s, sale.description))
+            titles[sale.product][sale.description] += 1
         if sale.price > 0:
             prices[sale.product].append(sale.price)
     for product in sorted(titles):
-        row: dict[str, Any] = {"id": product, "title": titles[product][1]}
+        row: dict[str, Any] = {"id": product, "title": titles[product].most_common(1)[0][0]}
         yield row | ({"price": round(median(prices[product]), 2)} if prices[product] else {})
 
 
@@ -135,7 +135,10 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
                 yield from batch.to_pylist()
         else:
             with _opened(path) as stream:
-                yield from csv.DictReader(stream)
+                first = stream.readline()
+                mark = max(",;\t|", key=first.count) if first else ","
+                names = next(csv.reader([first], delimiter=mark), [])
+                yield from csv.DictReader(stream, names, delimiter=mark)
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise FeedError(f"{path} cannot be read as orders: {error}. Give a Parquet or CSV file.") from error
 
@@ -154,7 +157,7 @@ def _sale(row: Mapping[str, Any], named: Mapping[str, str]) -> Sale | str:
     product, description = cell("product"), " ".join(cell("description").split())
     try:
         quantity = int(float(cell("quantity") or 1))
-    except ValueError:
+    except (ValueError, OverflowError):
         quantity = 0
     if _CANCELLED.fullmatch(cell("order")):
         return "cancelled"

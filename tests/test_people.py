@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,6 +16,7 @@ from api.app import create_app
 from api.cli import app as command_line
 from api.identity import Identity, user_token
 from api.sessions import Sessions, owner_of
+from engine.errors import RequestError
 from engine.events import Event, EventLog
 from engine.events.uses import Uses
 from engine.guide import GuideState
@@ -147,6 +149,10 @@ def test_models_are_known_by_what_they_were_made_from(tmp_path: Path) -> None:
 def test_the_command_line_does_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = CliRunner()
+    refused = run.invoke(command_line, ["people", "forget", "--user", "ann"])
+    assert isinstance(refused.exception, RequestError)
+    assert not (tmp_path / "store").exists()
+    (tmp_path / "store").mkdir()
 
     def said(*words: str, code: int = 0) -> str:
         done = run.invoke(command_line, ["people", *words])
@@ -228,3 +234,52 @@ def test_a_damaged_log_is_no_reason_not_to_search(tmp_path: Path) -> None:
         refused = client.delete(f"/v1/users/{ME}")
         assert refused.status_code == 503
         assert "The erasure is written down" in refused.json()["detail"]
+
+
+def test_ids_of_any_form_and_visits_without_a_device_have_their_rights(tmp_path: Path) -> None:
+    odd = "abc/def+0123456789=="
+    with TestClient(app(tmp_path, consent="assumed")) as client:
+        for name in ("client_id", "session_id"):
+            client.post("/v1/events", json=event(**{"client_id": "", name: odd}))
+            address = f"/v1/users/{quote(odd, safe='')}"
+            assert len(client.get(address).json()["events"]) == 1, name
+            assert client.delete(address).json()["events"] == {"click": 1}
+            assert client.get(address).json()["events"] == []
+
+
+def test_nothing_is_kept_under_an_id_that_has_no_rights(tmp_path: Path) -> None:
+    with TestClient(app(tmp_path, consent="assumed", identity_secret=SECRET)) as client:
+        client.post("/v1/events", json=event(client_id="short1"))
+    with closing(EventLog(tmp_path / "store" / "events")) as log:
+        assert [e.person for e in log.read()] == [""]
+
+
+def test_what_was_kept_before_events_were_turned_off_is_shown_and_erased(tmp_path: Path) -> None:
+    with TestClient(app(tmp_path, consent="assumed")) as client:
+        client.post("/v1/events", json=event())
+    with TestClient(app(tmp_path, events=False)) as client:
+        assert len(client.get(f"/v1/users/{ME}").json()["events"]) == 1
+        assert client.put(f"/v1/users/{ME}", json={}).status_code == 404
+        assert client.delete(f"/v1/users/{ME}").json()["events"] == {"click": 1}
+        assert client.get(f"/v1/users/{ME}").json()["events"] == []
+
+
+def test_a_conversation_goes_on_under_its_owner_and_goes_with_him_from_the_command_line_too(tmp_path: Path) -> None:
+    with TestClient(app(tmp_path, reload_interval_s=0.05)) as client:
+        client.put(f"/v1/users/{ME}", json={"consent": {"personalisation": True}})
+        first = client.post("/v1/guide", json={"text": "boots", "client_id": ME, "keep": True}).json()["session"]
+        assert client.post("/v1/guide", json={"text": "cheaper", "session": first}).status_code == 200
+        with closing(EventLog(tmp_path / "store" / "events")) as log:
+            erase_person(log, "", ME)
+        until = time.monotonic() + 10
+        while client.post("/v1/guide", json={"text": "cheaper", "session": first}).status_code == 200:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_a_return_is_no_purchase(client: TestClient) -> None:
+    bought = event(action_name="purchase")
+    attributes = {**bought["event_attributes"], "quantity": -1, "price": -20}  # type: ignore[dict-item]
+    answer = client.post("/v1/events", json={**bought, "event_attributes": attributes})
+    assert answer.status_code == 400
+    assert "a return" in answer.json()["detail"]

@@ -151,3 +151,15 @@ def test_text_that_repeats_itself_is_read_to_its_end(piece: str) -> None:
     text = (piece * 2000)[:2000]
     for length in (100, 2000):  # an expression that tries every division would never come to an end
         assert all(0 <= span.start < span.end <= length for span in find_personal(text[:length]))
+
+
+@pytest.mark.parametrize(
+    ("written", "masked"),
+    [
+        ("john@example。com 谢谢", "[email] 谢谢"), ("john%40example.com ok", "[email] ok"), ("jo\u200bhn@exam\u200bple.com x", "[email] x"),
+        ("jo\u00adhn@ex\u00adample.com", "[email]"), ("tel 138\u200b0013\u200b8000 ok", "tel [phone] ok"), ("1 3 8 0 0 1 3 8 0 0 0", "[phone]"),
+        ('"john doe"@example.com hi', "[email] hi"), ("香港九龍旺角豉油街83號金輝大廈12樓B室", "[address]"), ("00 1 " * 100, "[phone] "),
+    ],
+)  # fmt: skip
+def test_what_is_written_so_that_it_may_be_missed_is_found(written: str, masked: str) -> None:
+    assert mask(written).text == masked

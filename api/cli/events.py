@@ -90,7 +90,8 @@ def _show(report: ImportReport, console: Console) -> None:
     console.print(f"  {sum(report.kinds.values()):8d}  events ({_counted(report.kinds) or 'none'})", markup=False)
     console.print(f"  {report.added:8d}  kept, {report.duplicates} known already", markup=False)
     for reason, n in report.left_out.most_common():
-        console.print(f"  {n:8d}  left out: {reason}", markup=False)
+        raised = "; raise it by DAOGOU_EVENT_DAYS to keep them" if "event_days" in reason else ""
+        console.print(f"  {n:8d}  left out: {reason}{raised}", markup=False, soft_wrap=True)
     if report.nobody:
         console.print(
             f"  {report.nobody:8d}  of them kept without saying whose: nobody consented (DAOGOU_CONSENT=assumed where you have "
@@ -128,6 +129,9 @@ def _prune(store: _Store = None, as_json: _Json = False) -> None:
     from engine.events import EventLog
 
     settings = load_settings(store=store)
+    if not EventLog.exists(settings):
+        typer.echo('{"events": 0, "queries": 0}' if as_json else f"{settings.store} keeps no events yet.")
+        return
     with closing(EventLog.open(settings)) as log:
         gone = log.prune(settings.query_days)
     if as_json:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from engine.errors import EvaluationError, RequestError
 from engine.settings import load_settings
 
 __all__ = ["register"]
@@ -48,8 +49,11 @@ def _report(
     if not first and settings.experiment:
         known = read_experiment(Path(settings.experiment))
         first = next(iter(known.variants)) if known.name == name else ""
+    if not EventLog.exists(settings):
+        raise EvaluationError(f"{settings.store} has no event log, so nothing was seen of an experiment. Check --store.")
     with closing(EventLog.open(settings)) as log:
-        report = experiment_report(name, read_exposed(log, name), first)
+        seen = read_exposed(log, name)
+    report = experiment_report(name, seen, first)
     if html:
         write_text(html, experiment_page(report))
     if as_json:
@@ -95,6 +99,8 @@ def _simulate(
     from evals.experiments.simulation import ALIKE, simulate
     from evals.experiments.statistics import needed_people
 
+    if not (0 < rate < 1 and 0 < rate * (1 + change) < 1):
+        raise RequestError(f"A rate of {rate:g} changed by {change:g} is none between 0 and 1. Give others to --rate and --change.")
     if not people:
         people = needed_people(rate, change, searches=searches, alike=ALIKE, power=power, always=True)
     found = simulate(experiments, people, rate, change, looks=looks, searches=searches, seed=seed)

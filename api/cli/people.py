@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 
 from engine.errors import RequestError
 from engine.settings import load_settings
+
+if TYPE_CHECKING:
+    from engine.events import EventLog
 
 __all__ = ["register"]
 
@@ -39,13 +42,26 @@ def _named(user: str, client: str) -> None:
         raise RequestError("Nobody is named. Give --user or --client, or both.")
 
 
+def _log_of(store: Path | None, *, make: bool = False) -> EventLog:
+    """Return the log of a store.
+
+    Raises:
+        RequestError: there is none, and none is to be made.
+    """
+    from engine.events import EventLog
+
+    settings = load_settings(store=store)
+    if not (make and settings.store.is_dir()) and not EventLog.exists(settings):
+        raise RequestError(f"{settings.store} has no event log, so nothing is kept of anybody there. Check --store.")
+    return EventLog.open(settings)
+
+
 def _export(user: _User = "", client: _Client = "", store: _Store = None) -> None:
     """Print everything that is kept of a person."""
-    from engine.events import EventLog
     from engine.privacy.erasure import export_person
 
     _named(user, client)
-    with closing(EventLog.open(load_settings(store=store))) as log:
+    with closing(_log_of(store)) as log:
         typer.echo(export_person(log, user, client).model_dump_json(indent=2))
 
 
@@ -59,35 +75,32 @@ def _consent(
     """Write down what a person allows."""
     import orjson
 
-    from engine.events import EventLog
 
     _named(user, client)
     said = {"personalisation": personalisation, "improvement": improvement}
-    with closing(EventLog.open(load_settings(store=store))) as log:
+    with closing(_log_of(store, make=True)) as log:
         kept = log.people.put(log.person(user, client), {name: value for name, value in said.items() if value is not None})
     typer.echo(orjson.dumps(kept.consent).decode())
 
 
 def _forget(user: _User = "", client: _Client = "", store: _Store = None) -> None:
     """Erase a person and print the receipt."""
-    from engine.events import EventLog
     from engine.privacy.erasure import erase_person
 
     _named(user, client)
-    with closing(EventLog.open(load_settings(store=store))) as log:
+    with closing(_log_of(store)) as log:
         typer.echo(erase_person(log, user, client).model_dump_json(indent=2))
 
 
 def _verify(receipt: Annotated[Path, typer.Argument(help="A file with the receipt of an erasure.")], store: _Store = None) -> None:
     """Say whether a receipt is this store's, and unchanged."""
-    from engine.events import EventLog
     from engine.privacy.erasure import Receipt, verify_receipt
 
     try:
         given = Receipt.model_validate_json(receipt.read_bytes())
     except ValidationError as error:
         raise RequestError(f"{receipt} holds no receipt: {error.errors()[0]['msg']}.") from error
-    with closing(EventLog.open(load_settings(store=store))) as log:
+    with closing(_log_of(store)) as log:
         if not verify_receipt(log, given):
             raise RequestError(f"The receipt in {receipt} is not of this store, or was changed.")
     typer.echo("The receipt is genuine.")

@@ -119,4 +119,5 @@ def _read(record: Mapping[str, Any], now_ms: int, identity: Identity) -> Event |
         return event
     if refusal := identity.refusal(event.user_id, str(record.get("user_token") or "")):
         return refusal
+    event = identity.known(event)
     return event if record.get("timestamp") not in (None, "") else replace(event, time_ms=now_ms)

@@ -73,18 +73,20 @@ class Person(BaseModel):
 _Change = Annotated[PersonChange, Body(openapi_examples=_EXAMPLES)]
 
 
-def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str, str], None]) -> APIRouter:
+def user_routes(
+    intake: Intake, identity: Identity, forget: Callable[[str, str], None], *, takes: bool = True
+) -> APIRouter:
     """Return the routes of people. ``forget`` is told whose user id and whose client id was erased, for what is only
-    in memory."""
+    in memory. A service that ``takes`` no events still shows and erases what was kept before."""
     router = APIRouter(tags=["people"])
 
     async def with_log(work: Callable[[EventLog], Result]) -> Result:
-        if intake is None:
+        if not takes and not intake.exists():
             raise HTTPException(404, _OFF)
         return await anyio.to_thread.run_sync(lambda: work(intake.open()))
 
     @router.get(
-        "/v1/users/{user_id}",
+        "/v1/users/{user_id:path}",
         summary="Everything that is kept of a person",
         description="Consent, stated preferences, every event, and what was made from them; ids as the hashes they are kept as.",
         operation_id="exportUser",
@@ -93,12 +95,12 @@ def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str
     )
     async def export(user_id: _Id, user_token: _Token = "") -> Response:
         user, client = identity.of(user_id, user_token)
-        if intake is not None and not intake.exists():
+        if takes and not intake.exists():
             return answer(Held(person=[]))
         return answer(await with_log(lambda log: export_person(log, user, client)))
 
     @router.put(
-        "/v1/users/{user_id}",
+        "/v1/users/{user_id:path}",
         summary="What a person allows and likes",
         description="Consent by purpose, and stated preferences. It counts in the next answer.",
         operation_id="changeUser",
@@ -107,6 +109,8 @@ def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str
     )
     async def change(user_id: _Id, wanted: _Change, user_token: _Token = "") -> Response:
         user, client = identity.of(user_id, user_token)
+        if not takes:
+            raise HTTPException(404, _OFF)
         consent = {name: said for name, said in wanted.consent.model_dump().items() if said is not None}
         stated = wanted.preferences.model_dump(exclude_defaults=True) if wanted.preferences is not None else None
 
@@ -118,7 +122,7 @@ def user_routes(intake: Intake | None, identity: Identity, forget: Callable[[str
         return answer(await with_log(put))
 
     @router.delete(
-        "/v1/users/{user_id}",
+        "/v1/users/{user_id:path}",
         summary="Forget a person",
         description="Erases history, preferences, consent, kept conversations and remembered queries at once, from the log and "
         "from what comes out of backups later, and keeps them out of the next training. Returns a signed receipt.",

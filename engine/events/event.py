@@ -107,6 +107,8 @@ def invalid(event: Event) -> str:
         return "an action that does not name one product"
     if event.kind == "feedback" and not event.rating:
         return "feedback that says neither yes nor no"
+    if event.kind == "purchase" and event.quantity < 0:
+        return "a return, which is no purchase"
     if not 0 <= event.position < 100_000 or not 0 <= event.quantity < 10_000_000:
         return "a position or quantity out of range"
     if event.value is not None and not 0 <= event.value.amount < _MOST_AMOUNT:

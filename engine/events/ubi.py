@@ -100,7 +100,7 @@ def _action(record: Mapping[str, Any]) -> Event | str:
         query_id=query_id,
         products=(product,),
         position=_count(_part(attributes, "position").get("ordinal"), 100_000),
-        quantity=_count(attributes.get("quantity") or detail.get("quantity"), 10_000_000),
+        quantity=_pieces(attributes.get("quantity") or detail.get("quantity")),
         value=read_money(attributes.get("price") or detail.get("price"), attributes.get("currency") or detail.get("currency")),
         order_id=_text(thing.get("transaction_id") or attributes.get("transaction_id")),
         **_who(record),
@@ -132,6 +132,12 @@ def _text(given: object) -> str:
 def _count(given: object, below: int) -> int:
     """Return a whole number above 0, and 0 for anything else."""
     return given if isinstance(given, int) and not isinstance(given, bool) and 0 < given < below else 0
+
+
+def _pieces(given: object) -> int:
+    """Return how many, 0 where nobody says, and -1 for what came back."""
+    returned = isinstance(given, int | float) and given < 0
+    return -1 if returned else _count(given, 10_000_000)
 
 
 def _sign(given: object) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from engine.errors import DaogouError
-from engine.events import KINDS, EventLog, StoredEvent
+from engine.events import KINDS, EventKind, EventLog, StoredEvent
 from engine.settings import Settings
 from engine.shopper import Preferences, Shopper
 
@@ -22,8 +22,9 @@ __all__ = ["Memory", "Remembered"]
 
 _MOST, _MOST_BOUGHT, _PERIODS = 200, 2000, 60
 """Events that are remembered, and purchases, of the latest so many months, or days where the log has a file for each."""
-_DID = tuple(kind for kind in KINDS if kind not in ("search", "impression"))
+_DID: tuple[EventKind, ...] = tuple(kind for kind in KINDS if kind not in ("search", "impression"))
 """What somebody did with a product; what was only asked or shown pushes none of it out."""
+_BOUGHT: tuple[EventKind, ...] = ("purchase",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Memory:
             return None
         kept = log.people.person(person)
         stated = _preferences(kept.stated) if kept and kept.stated else None
-        did, bought = log.history(person, _MOST, _PERIODS, _DID), log.history(person, _MOST_BOUGHT, _PERIODS, ("purchase",))
+        did, bought = log.history(person, _MOST, _PERIODS, _DID), log.history(person, _MOST_BOUGHT, _PERIODS, _BOUGHT)
         earlier = bought[sum(event.kind == "purchase" for event in did) :]
         history = [*did, *earlier]
         return Remembered(history, stated) if history or stated else None

@@ -19,7 +19,7 @@ __all__ = ["find_emails", "find_ips", "find_phones"]
 
 _AROUND = 64, 255
 """Characters before and behind an ``@`` that can be its address (RFC 5321, 4.5.3.1)."""
-_LOCAL = re.compile(r"(?:[^\W\u3400-\u9fff](?:[^\W\u3400-\u9fff]|[.%+'&=-]){0,63}|[\u3400-\u9fff]{1,12})\s?$")
+_LOCAL = re.compile(r"(?:[^\W\u3400-\u9fff](?:[^\W\u3400-\u9fff]|[.%+'&=-]){0,63}|\x22[^\x22]{1,40}\x22|[\u3400-\u9fff]{1,12})\s?$")
 _DOMAIN = re.compile(
     r"\s?(?:(?:[^\W_][\w-]{0,62}\.){1,9}(?:[A-Za-z]{2,24}|xn--[a-z0-9-]{1,40}|[^\W\d_a-zA-Z]{2,4}|中国|公司|网络|集团|商城|在线)(?![A-Za-z])"
     r"|\[?(?:\d{1,3}\.){3}\d{1,3}\]?"
@@ -79,12 +79,15 @@ _TRUNK = {"GB": "0", "DE": "0", "FR": "0", "TW": "0", "JP": "0", "CN": "0", "IT"
 _MOBILE = re.compile(r"1[3-9]\d{9}|07[1-9]\d{8}|0[67]\d{8}|01[5-7]\d{8,9}|0[789]0\d{8}|09\d{8}")
 _HAN_DIGITS = {ord(han): digit for han, digit in zip("零〇一幺二两三四五六七八九", "0011223456789", strict=True)}
 _HAN_MOBILE = re.compile(r"[一幺][三四五六七八九](?:[ -]?[零〇一幺二两三四五六七八九]){9}")
+_SPACED_MOBILE = re.compile(r"(?<!\d)(?<!\d )1 [3-9](?: \d){9}(?! ?\d)")
 _FEWEST, _MOST, _MOST_GROUPS = 7, 15, 8
+_MOST_PIECES = 40
+"""A run of more groups of digits is nobody's number, but could hold any, and is masked whole."""
 
 
 def find_emails(text: str) -> Iterator[Personal]:
     """Yield e-mail addresses, written with ``@`` or spelt out."""
-    for at in re.finditer("@", text):
+    for at in re.finditer("@|%40", text):
         yield from _around(text, at.start(), at.end(), _LOCAL, _DOMAIN)
     for match in _SPELT_AT.finditer(text):
         yield from _around(text, match.start(), match.end(), _SPELT_LOCAL, _SPELT_DOMAIN)
@@ -122,14 +125,17 @@ def find_phones(text: str) -> Iterator[Personal]:
         yield from _phones_of(text, run)
     for match in _GLUED.finditer(text):
         yield Personal("phone", match.start(1), match.end(1))
-    for match in _HAN_MOBILE.finditer(text):
-        yield Personal("phone", match.start(), match.end())
+    for pattern in (_HAN_MOBILE, _SPACED_MOBILE):
+        yield from (Personal("phone", match.start(), match.end()) for match in pattern.finditer(text))
 
 
 def _phones_of(text: str, run: re.Match[str]) -> Iterator[Personal]:
     """Yield the phone numbers of a run of digits in groups: the longest stretch of groups that is one, then what is left."""
     pieces = [(run.start() + m.start(), run.start() + m.end()) for m in _PIECE.finditer(run[0])]
     if _FOURS.fullmatch(run[0]) or (_BARCODE.fullmatch(run[0]) and is_gtin(re.sub(r"\D", "", run[0]))):
+        return
+    if len(pieces) > _MOST_PIECES:
+        yield Personal("phone", run.start(), run.end())
         return
     first = 0
     while first < len(pieces):

@@ -37,6 +37,11 @@ _WIDE |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), 0x2D)
 """Full-width forms, blanks and dashes, one code point for one, so that offsets stay. A wide colon ends a word, and is a blank."""
 
 
+_STOP = re.compile(r"(?<=[A-Za-z\d])。(?=[A-Za-z])")
+_UNSEEN = re.compile(r"[\u200b-\u200f\u2060-\u2064\u00ad\ufeff\u180e\u202a-\u202e]")
+"""Characters without a form, which part what belongs together."""
+
+
 _KEY, _MOST = os.urandom(16), 16_384
 _seen: dict[bytes, tuple[Personal, ...]] = {}
 
@@ -66,7 +71,21 @@ def find_personal(text: str) -> tuple[Personal, ...]:
 def _find(text: str) -> tuple[Personal, ...]:
     plain = text.translate(_WIDE)
     if not text.isascii():
-        plain = plain.translate(simplified())
+        plain = _STOP.sub(".", plain.translate(simplified()))
+        if _UNSEEN.search(plain):
+            return _between(plain)
+    return _spans(plain)
+
+
+def _between(text: str) -> tuple[Personal, ...]:
+    """Return what is personal in a text once what nobody sees is taken out of it, where it was."""
+    places = [at for at, char in enumerate(text) if not _UNSEEN.match(char)]
+    return tuple(
+        Personal(span.kind, places[span.start], places[span.end - 1] + 1) for span in _spans("".join(text[at] for at in places))
+    )
+
+
+def _spans(plain: str) -> tuple[Personal, ...]:
     found: list[Personal] = []
     for finder in _FINDERS:
         for span in finder(plain):

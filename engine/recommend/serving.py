@@ -31,6 +31,8 @@ _CONTENT = 0.3
 _LOOKED_UP = 50
 _MOST_ALIKE = 20
 _KNOWN_ENOUGH = 0.5
+_ALIKE = 0.3
+"""Products of a smaller cosine are not alike: without a bound a filter makes anything the nearest."""
 _FRESH_DAYS = 45.0
 """Older orders say nothing of what is bought now or new."""
 _MANY, _MANY_BUYERS = 0.05, 20
@@ -89,7 +91,9 @@ class Recommender:
         fresh = 0 <= clock() - model.now_s <= _FRESH_DAYS * DAY_S
         selling = np.quantile(model.now, 1 - _MANY) if model.orders and fresh else np.inf
         self._selling = (model.now > selling) & (model.buyers >= _MANY_BUYERS)
-        self._begun = self._new & np.isfinite(model.first_s) & fresh
+        # how long the orders go back tells whether something is new or the shop has only begun to count
+        counted = np.isfinite(model.first_s) & (model.first_s >= model.first_s.min(initial=np.inf) + NEW_DAYS * DAY_S)
+        self._begun = self._new & counted & fresh
 
     def recommend(
         self,
@@ -182,7 +186,8 @@ class Recommender:
         for row in rows:
             near = self._vectors.search(self._vectors.vectors(np.array([row]))[0], k + _LOOKED_UP, may)
             for other, cosine in zip(near.rows.tolist(), near.scores.tolist(), strict=True):
-                best[other] = max(best.get(other, (-1.0, -1)), (cosine, row))
+                if cosine >= _ALIKE:
+                    best[other] = max(best.get(other, (-1.0, -1)), (cosine, row))
         order = np.array(sorted(best, key=lambda r: (-best[r][0], r)), np.int64)
         return [Pick(r, best[r][0], [Rest("content", best[r][0], best[r][1])]) for r in self._apart(order, rows, k).tolist()[:k]]
 

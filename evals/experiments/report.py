@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from engine.errors import EvaluationError
 from engine.schema import Money
 from evals.experiments.reading import Arm, Exposed
 from evals.experiments.statistics import SRM_ALARM, Difference, difference, preference, ratio_parts, srm_p
@@ -88,8 +89,10 @@ def experiment_report(name: str, exposed: Exposed, first: str = "") -> Experimen
     """Return the report; ``first`` is the variant the others are compared with, the first by name where it is empty.
 
     Raises:
-        EvaluationError: a group has fewer than two people.
+        EvaluationError: a group has fewer than two people, or nobody met ``first``.
     """
+    if first and exposed.arms and first not in (names := [arm.name for arm in exposed.arms]):
+        raise EvaluationError(f"Nobody met a variant {first!r} of {name}. Give one that was met to --first: {', '.join(names)}.")
     arms = sorted(exposed.arms, key=lambda arm: (arm.name != first, arm.name))
     rows = [
         Measured(measure, arm.name, arms[0].name, difference(of(arms[0]), of(arm)))
@@ -137,19 +140,19 @@ def render(report: ExperimentReport, console: Console) -> None:
         console.print(f"{report.crossed} people met several variants and are left out.")
     if report.nobody:
         console.print(f"{report.nobody} searches are of nobody, for want of consent, and are left out.")
-    table = Table(box=None, pad_edge=False)
-    for head in ("measure", "variant"):
-        table.add_column(head, no_wrap=True)
-    for head in ("first", "this", "change", "one look, 95 %", "always, 95 %"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("")
+    values, ranges = (Table(box=None, pad_edge=False) for _ in range(2))
+    for table, heads in ((values, ("first", "this", "change", "")), (ranges, ("one look, 95 %", "always, 95 %"))):
+        table.add_column("measure", no_wrap=True)
+        table.add_column("variant", overflow="fold")
+        for head in heads:
+            table.add_column(head, justify="right" if head else "left", no_wrap=bool(head))
     for row in report.rows:
         d, money = row.difference, report.currency
         first, second = (shown(row.measure, v, money) for v in (d.first, d.second))
-        once, always = _range(d.low, d.high, d), _range(d.low_always, d.high_always, d)
-        table.add_row(row.measure, row.variant, first, second, _relative(d.mean, d), once, always, verdict(report, d))
-    if report.rows:
-        console.print(table, soft_wrap=True)
+        values.add_row(row.measure, row.variant, first, second, _change(d.mean, row), verdict(report, d))
+        ranges.add_row(row.measure, row.variant, _range(d.low, d.high, row), _range(d.low_always, d.high_always, row))
+    for table in (values, ranges) if report.rows else ():
+        console.print(table)
     if report.preference:
         d = report.preference
         console.print(
@@ -159,12 +162,14 @@ def render(report: ExperimentReport, console: Console) -> None:
         )
 
 
-def _relative(value: float, d: Difference) -> str:
-    return f"{100 * value / abs(d.first):+.1f} %" if d.first else f"{value:+.3f}"
+def _change(value: float, row: Measured) -> str:
+    """Return a change, relative to the first variant but for satisfaction, which may be around 0."""
+    first = row.difference.first
+    return f"{value:+.3f}" if row.measure == "satisfaction" or not first else f"{100 * value / first:+.1f} %"
 
 
-def _range(low: float, high: float, d: Difference) -> str:
-    return f"{_relative(low, d)} to {_relative(high, d)}"
+def _range(low: float, high: float, row: Measured) -> str:
+    return f"{_change(low, row)} to {_change(high, row)}"
 
 
 def experiment_page(report: ExperimentReport) -> str:
@@ -174,7 +179,7 @@ def experiment_page(report: ExperimentReport) -> str:
     points = [
         Point(f"{row.measure}, {row.variant}", 100 * d.relative, 100 * d.low / d.first, 100 * d.high / d.first,
               (100 * d.low_always / d.first, 100 * d.high_always / d.first))
-        for row in report.rows if (d := row.difference).first > 0
+        for row in report.rows if (d := row.difference).first > 0 and row.measure != "satisfaction"
     ]  # fmt: skip
     rows = [
         {
@@ -182,8 +187,8 @@ def experiment_page(report: ExperimentReport) -> str:
             "variant": row.variant,
             "first": shown(row.measure, row.difference.first, report.currency),
             "second": shown(row.measure, row.difference.second, report.currency),
-            "change": _relative(row.difference.mean, row.difference),
-            "always": _range(row.difference.low_always, row.difference.high_always, row.difference),
+            "change": _change(row.difference.mean, row),
+            "always": _range(row.difference.low_always, row.difference.high_always, row),
             "verdict": verdict(report, row.difference),
         }
         for row in report.rows

@@ -44,9 +44,11 @@ def split_days(orders: Orders, count: int = 3) -> list[float]:
     Raises:
         EvaluationError: the orders cover too little time for it.
     """
-    last = float(orders.time_s.max()) if len(orders) else 0.0
+    if not len(orders):
+        raise EvaluationError("No order names a product of the catalogue. Index the catalogue they are of, and name its --store.")
+    last = float(orders.time_s.max())
     days = [last - _WINDOW_DAYS * DAY_S * n for n in range(count, 0, -1)]
-    if not len(orders) or days[0] <= float(orders.time_s.min()) + _WINDOW_DAYS * DAY_S:
+    if days[0] <= float(orders.time_s.min()) + _WINDOW_DAYS * DAY_S:
         least = _WINDOW_DAYS * (count + 1)
         raise EvaluationError(f"{count} splits need orders of at least {least} days. Give more orders, or fewer splits.")
     return days
