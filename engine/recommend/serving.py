@@ -141,7 +141,7 @@ class Recommender:
             near = self._vectors.search(self._vectors.vectors(np.array([row]))[0], _LOOKED_UP)
             weight = _CONTENT * float((1 - self.model.own[row]) * np.log2(1 + told[row].orders))
             for other, cosine in zip(near.rows.tolist(), near.scores.tolist(), strict=True):
-                if other != row and cosine > 0:
+                if other != row and cosine >= _ALIKE:
                     by_content.setdefault(other, {})[row] = weight * cosine**2
         for other, given in by_content.items():
             scores[other] += max(given.values())
