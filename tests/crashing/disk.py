@@ -165,7 +165,7 @@ class _Chance:
 
     def _names(self, folder: _Folder) -> dict[str, _Node]:
         out = {}
-        for name in folder.now.keys() | folder.lasting.keys():
+        for name in sorted(folder.now.keys() | folder.lasting.keys()):
             found = (folder.now if self._rng.random() < 0.5 else folder.lasting).get(name)
             if found is not None:
                 out[name] = found
