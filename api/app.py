@@ -83,7 +83,7 @@ def create_app(
         if intake and EventLog.exists(settings):
             with suppress(DaogouError):  # searches are answered without it, and whoever sends an event is told
                 await asyncio.to_thread(intake.open)
-        tasks = [asyncio.create_task(watch_erasures(settings, lambda gone: _forgotten(engines, sessions, gone)), name="erasures")]
+        tasks = [asyncio.create_task(watch_erasures(settings, engines, sessions), name="erasures")]
         tasks += [asyncio.create_task(intake.upkeep(settings.query_days), name="upkeep")] if intake else []
         try:
             yield
@@ -149,15 +149,6 @@ def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str, str], No
         forget_words(engines)
 
     return forget
-
-
-def _forgotten(engines: Engines, sessions: Sessions, gone: Callable[[str, str], bool]) -> None:
-    """Let go of what this process remembers of people whom another process forgot."""
-    for owner in sessions.owners():
-        kind, _, given = owner.partition(" ")
-        if gone(given if kind == "user" else "", given if kind == "client" else ""):
-            sessions.erase_of(owner)
-    forget_words(engines)
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

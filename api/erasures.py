@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 
 from api.reload import Engines, NotReadyError
+from api.sessions import Owner, Sessions
 from engine.events import EventLog
 from engine.settings import Settings
 
@@ -23,20 +24,20 @@ def forget_words(engines: Engines) -> None:
         engine.forget_words()
 
 
-async def watch_erasures(settings: Settings, forget: Callable[[Callable[[str, str], bool]], None]) -> None:
-    """Look at the list as often as at the snapshot's pointer, for ever. ``forget`` is given what says whether a user or a device
-    is on it."""
+async def watch_erasures(settings: Settings, engines: Engines, sessions: Sessions) -> None:
+    """Look at the list as often as at the snapshot's pointer, for ever."""
     seen = EventLog.erasures(settings)
     while True:
         await asyncio.sleep(settings.reload_interval_s)
         found = EventLog.erasures(settings)
         if found != seen:
             seen = found
-            forget(await asyncio.to_thread(_listed, settings))
+            sessions.erase_where(await asyncio.to_thread(_listed, settings))
+            forget_words(engines)
 
 
-def _listed(settings: Settings) -> Callable[[str, str], bool]:
-    """Return what says whether a user or a device was ever erased."""
+def _listed(settings: Settings) -> Callable[[Owner], bool]:
+    """Return what says whether somebody was ever erased."""
     with closing(EventLog.open(settings)) as log:
         keys, gone = log.keys, {erasure.person for erasure in log.people.forgotten()}
-    return lambda user_id, client_id: keys.hashed("user" if user_id else "client", user_id or client_id).hex() in gone
+    return lambda owner: keys.hashed(*owner).hex() in gone

@@ -39,7 +39,7 @@ class Identity:
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.identity_secret
-        self._local = _is_local(settings.host)
+        self._trusting = not self._secret and _is_local(settings.host)
 
     def check(self, user_id: str, token: str) -> None:
         """Let a user id pass, or not.
@@ -56,9 +56,8 @@ class Identity:
         Raises:
             HTTPException: 403, it may be neither.
         """
-        trusted = not self._secret and self._local
         user_id = "" if self.refusal(given, token) else given
-        client_id = given if trusted or len(given) >= _LEAST_CLIENT else ""
+        client_id = given if self._trusting or len(given) >= _LEAST_CLIENT else ""
         if not (user_id or client_id):
             raise HTTPException(403, self.refusal(given, token))
         return user_id, client_id
@@ -70,21 +69,21 @@ class Identity:
             HTTPException: 403, its user id was not proved.
         """
         self.check(who.user_id, who.user_token)
-        if not self._secret and self._local:
+        if self._trusting:
             return who
         guessed = {name: "" for name in ("client_id", "session_id") if 0 < len(getattr(who, name)) < _LEAST_CLIENT}
         return who.model_copy(update=guessed) if guessed else who
 
     def known(self, event: Event) -> Event:
         """Return an event as it may be kept: under no id that anybody could guess, as nobody could see or erase it then."""
-        if not self._secret and self._local:
+        if self._trusting:
             return event
         client, session = (given if len(given) >= _LEAST_CLIENT else "" for given in (event.client_id, event.session_id))
         return replace(event, client_id=client, session_id=session)
 
     def refusal(self, user_id: str, token: str) -> str:
         """Return why a user id does not count, empty where it does or none is given."""
-        if not user_id or (not self._secret and self._local):
+        if not user_id or self._trusting:
             return ""
         if not self._secret:
             return "A `user_id` counts only once `identity_secret` is set, since this service is not on a local address."

@@ -26,12 +26,17 @@ def make_folder(path: Path) -> None:
         sync(folder.parent)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file that its owner alone can read, whole or not at all, and make it last."""
-    handle, draft = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file that its owner alone can read, whole or not at all, and make it last; one that is there stays."""
+    handle, draft = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    Path(draft).replace(path)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(draft)
     sync(path.parent)

@@ -24,6 +24,7 @@ from price_parser import Price
 
 from engine.errors import FeedError
 from engine.events.ubi import read_time_ms
+from indexer.feeds.sniff import delimiter_of
 
 __all__ = ["Sale", "Sales", "iterate_sales", "products_sold", "read_sales"]
 
@@ -135,10 +136,8 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
                 yield from batch.to_pylist()
         else:
             with _opened(path) as stream:
-                first = stream.readline()
-                mark = max(",;\t|", key=first.count) if first else ","
-                names = next(csv.reader([first], delimiter=mark), [])
-                yield from csv.DictReader(stream, names, delimiter=mark)
+                delimiter, header = delimiter_of(stream.readline())
+                yield from csv.DictReader(stream, header, delimiter=delimiter)
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise FeedError(f"{path} cannot be read as orders: {error}. Give a Parquet or CSV file.") from error
 

@@ -42,8 +42,9 @@ def test_order_numbers_and_addresses_are_found_as_far_as_rules_go(scores) -> Non
 
 def test_products_are_let_be(scores) -> None:
     assert scores.decoys > 200
-    assert scores.touched / scores.decoys <= 0.02
-    assert all(scores.precision(kind) >= 0.94 for kind in KINDS)
+    own = scores.decoys > 400
+    assert scores.touched / scores.decoys <= (0.01 if own else 0.02)
+    assert all(scores.precision(kind) >= (0.98 if own else 0.94) for kind in KINDS)
 
 
 @given(st.text(max_size=80))

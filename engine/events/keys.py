@@ -7,13 +7,11 @@ it makes every hash of the log nobody's for good. HMAC (RFC 2104) by keyed BLAKE
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from engine.errors import SettingsError
-from engine.lasting import make_folder, sync, write_whole
+from engine.lasting import make_folder, write_whole
 
 __all__ = ["Keyring"]
 
@@ -42,7 +40,8 @@ class Keyring:
     def _own(cls, path: Path) -> Keyring:
         """Return the keys of a file, which is made where there is none."""
         if not path.exists():
-            _draw(path)
+            make_folder(path.parent)
+            write_whole(path, secrets.token_bytes(_LEAST_KEY))  # unless another process was faster
         key = path.read_bytes()
         if len(key) < _LEAST_KEY:
             raise SettingsError(f"{path} is damaged: {len(key)} bytes, at least {_LEAST_KEY} expected. Restore it from a backup.")
@@ -59,23 +58,6 @@ class Keyring:
 def _check(path: Path, fingerprint: str) -> None:
     """Refuse another key than that of before: it would know nobody, neither who said no nor who is to be erased."""
     if not path.exists():
-        write_whole(path, fingerprint)
+        write_whole(path, fingerprint.encode())
     elif path.read_text("ascii") not in (fingerprint, ""):
         raise SettingsError(f"The ids in {path.parent} were hashed with another key. Give that one, or move the folder away.")
-
-
-def _draw(path: Path) -> None:
-    """Write a new key, whole or not at all, unless another process was faster."""
-    make_folder(path.parent)
-    handle, draft = tempfile.mkstemp(prefix="key.", dir=path.parent)  # readable by its owner alone
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(secrets.token_bytes(_LEAST_KEY))
-        stream.flush()
-        os.fsync(stream.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(draft)
-    sync(path.parent)

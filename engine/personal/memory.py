@@ -61,9 +61,10 @@ class Memory:
             return None
         kept = log.people.person(person)
         stated = _preferences(kept.stated) if kept and kept.stated else None
-        did, bought = log.history(person, _MOST, _PERIODS, _DID), log.history(person, _MOST_BOUGHT, _PERIODS, _BOUGHT)
-        earlier = bought[sum(event.kind == "purchase" for event in did) :]
-        history = [*did, *earlier]
+        history = log.history(person, _MOST, _PERIODS, _DID)
+        if len(history) == _MOST:  # there may be more
+            bought = log.history(person, _MOST_BOUGHT, _PERIODS, _BOUGHT)
+            history += bought[sum(event.kind == "purchase" for event in history) :]
         return Remembered(history, stated) if history or stated else None
 
     def close(self) -> None:

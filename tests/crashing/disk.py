@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from crashing.trace import Step
 
@@ -172,14 +173,14 @@ class _Chance:
         return out
 
 
-def _write_out(node: _Folder, target: Path, chosen: object) -> None:
+def _write_out(node: _Folder, target: Path, chosen: Callable[[_Node], Any]) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    names = chosen(node)  # type: ignore[operator]
+    names = chosen(node)
     for name, child in sorted(names.items()):
         if isinstance(child, _Folder):
             _write_out(child, target / name, chosen)
         else:
-            (target / name).write_bytes(chosen(child))  # type: ignore[operator]
+            (target / name).write_bytes(chosen(child))
 
 
 def _contents(node: _Folder, above: str) -> Iterator[tuple[str, bytes | None]]:

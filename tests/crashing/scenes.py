@@ -199,7 +199,7 @@ class Events(Scene):
             assert log.count()["click"] == 5 * self.batches
 
 
-class Import(Events):
+class Import(Scene):
     """A file of events is imported."""
 
     def act(self, store: Path) -> None:

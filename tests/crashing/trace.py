@@ -6,10 +6,11 @@ memory map is not seen. Knows nothing of what the files mean.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +52,6 @@ class _Open:
 class _Reader:
     root: str
     tables: dict[int, dict[int, _Open]] = field(default_factory=dict)
-    sizes: Callable[[str], int] = lambda path: 0
 
     def table(self, pid: int) -> dict[int, _Open]:
         """Return the descriptors of a thread."""
@@ -72,9 +72,12 @@ def traced(command: Sequence[str], log: Path, env: Mapping[str, str]) -> subproc
     return subprocess.Popen([*strace, "-o", str(log), "--", *command], env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def read_steps(log: Path, root: Path, start: Path) -> Iterator[Step]:
-    """Yield the steps of a trace that changed something below ``root``, or said something; ``start`` is the folder as it was
-    before, from which what is copied inside the kernel is read."""
+def read_steps(log: Path, root: Path) -> Iterator[Step]:
+    """Yield the steps of a trace that changed something below ``root``, or said something.
+
+    Raises:
+        NotImplementedError: something was written that the trace does not tell, such as a copy inside the kernel.
+    """
     reader, waiting = _Reader(str(root.resolve())), dict[int, str]()
     with log.open(encoding="latin-1") as stream:
         for line in stream:
@@ -212,8 +215,6 @@ def _bytes(escaped: str) -> bytes:
 
 def _inside(reader: _Reader, path: str) -> str:
     """Return a path below the folder, empty for any other and for a file without a name."""
-    import posixpath
-
     plain = posixpath.normpath(path) if path else ""
     if plain == reader.root:
         return "."

@@ -53,7 +53,7 @@ def recorded(name: str, folder: Path) -> tuple[Path, list[Step]]:
     scene.drive(store, process)
     _, told = process.communicate(timeout=300)
     assert process.returncode in (0, -signal.SIGTERM), (process.returncode, told.decode())
-    steps = list(read_steps(log, store, before))
+    steps = list(read_steps(log, store))
     disk = Disk(before)
     for step in steps:
         disk.apply(step)
