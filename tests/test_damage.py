@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from crashing.scenes import clicks, feed, orders, products_of, settings_of, whose
+from crashing.scene import clicks, feed, orders, products_of, settings_of, whose
 from engine.errors import DaogouError, EventLogError, SnapshotError
 from engine.events import EventLog
 from engine.index.snapshot import current_id, list_snapshots, open_snapshot
@@ -170,7 +170,7 @@ def test_a_full_disk_keeps_what_was_there_and_takes_more_once_there_is_room(smal
 @pytest.mark.slow
 def test_too_little_memory_is_an_end_that_leaves_the_old_snapshot(store: Path) -> None:
     code = (
-        "import resource, sys; from pathlib import Path; from crashing.scenes import feed, settings_of; from indexer.reindex import reindex\n"
+        "import resource, sys; from pathlib import Path; from crashing.scene import feed, settings_of; from indexer.reindex import reindex\n"
         "store = Path(sys.argv[1]); new = feed(store, 'old')\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * 4096\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]),) * 2)\n"
