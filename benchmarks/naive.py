@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from engine.encoder.source import find_source
 from engine.index.documents import Documents
+from engine.index.faiss_index import map_vectors
 
 __all__ = ["SNAPSHOT_VARIABLE", "create_app", "from_environment"]
 
@@ -31,7 +32,7 @@ def create_app(snapshot: Path) -> FastAPI:
     import numpy as np
     from sentence_transformers import SentenceTransformer
 
-    vectors = np.load(snapshot / "vectors" / "vectors.npy", allow_pickle=False).astype(np.float32)
+    vectors = map_vectors(snapshot / "vectors").astype(np.float32)
     documents = Documents(snapshot / "documents", len(vectors))
     index: Any = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)

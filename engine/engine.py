@@ -262,7 +262,8 @@ class Engine:
         allowed[row] = False
         group = self._documents.document(row).get("item_group_id", "")
         for column in self._pipeline.table.fields.get("item_group_id", ()) if group else ():
-            allowed[column.rows[column.codes == column.labels.index(group)]] = False
+            if not column.unit:
+                allowed[column.rows[column.codes == column.labels.find(group)]] = False
         near = self._pipeline.vectors.search(self._pipeline.vectors.vectors(np.array([row]))[0], k, allowed)
         hits = [
             Hit(document=self._documents.document(int(r)), scores=Scores(fused=float(s), lexical=0.0, semantic=float(s)))

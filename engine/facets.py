@@ -49,7 +49,7 @@ def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int
         having[column.rows[hit]] = True
         if not column.unit:
             per_label = np.bincount(column.codes[hit], minlength=len(column.labels))
-            counts = [(column.labels[i], int(per_label[i])) for i in np.flatnonzero(per_label)]
+            counts = [(column.labels[i], int(per_label[i])) for i in np.flatnonzero(per_label).tolist()]
         elif hit.size:
             numbers = column.numbers[hit]
             low, high = float(numbers.min()), float(numbers.max())
@@ -86,4 +86,4 @@ def _splits(column: Column, mask: NDArray[np.bool_]) -> bool:
     present = np.unique(column.codes[column.cells(mask)])
     if not 2 <= len(present) <= 60 + 40 * (column.name in _FIRST):
         return column.name in _FIRST and len(present) > 1
-    return sum(len(column.labels[i]) for i in present[:20]) <= _LONGEST_LABEL * min(len(present), 20)
+    return sum(len(column.labels[i]) for i in present[:20].tolist()) <= _LONGEST_LABEL * min(len(present), 20)

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     default_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="For prices that name none.")
     max_price: float = Field(10_000_000, gt=0, description="A price above this, in major units, is a mistake.")
     max_cell_chars: int = Field(262_144, ge=1024, description="A cell longer than this rejects its row.")
+    index_memory_mb: int = Field(
+        1024, ge=512, le=1 << 20, description="Memory that indexing may take, in MiB; what does not fit waits on the disk."
+    )
     keep_snapshots: int = Field(3, ge=1, le=1000, description="Published snapshots kept for rollback.")
     max_shrink: float = Field(0.3, ge=0, le=1, description="Share of products that may vanish in one reindex.")
     max_rejected: float = Field(0.5, ge=0, le=1, description="Share of rows that may be rejected in one reindex.")

@@ -56,6 +56,6 @@ def embed_missing(
     size = max(batch_size, _AT_A_TIME)
     for start in range(0, len(plan.missing), size):
         rows = plan.missing[start : start + size]
-        texts = [embedding_text(product, lexicon) for product in spool.products([spool.ids[row] for row in rows])]
+        texts = [embedding_text(product, lexicon) for product in spool.products(rows.tolist())]
         plan.vectors[rows] = encoder.encode_products(texts).astype(np.float16)
         advance(len(rows))

@@ -8,42 +8,63 @@ of feeds or models.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.index.arrays import map_array
+from engine.index.faiss_index import create_vectors, map_vectors
 from engine.index.snapshot import Snapshot
 from engine.text import TEXT_VERSION
 
 __all__ = ["Plan", "make_plan"]
 
+_AT_A_TIME = 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``vectors`` float16 ``(n, d)`` with known rows filled in; ``missing`` are the rows to embed."""
+    """``vectors`` float16 ``(n, d)``, on disk, with known rows filled in; ``missing`` int64 are the rows to embed."""
 
     vectors: NDArray[np.float16]
-    missing: list[int]
+    missing: NDArray[np.int64]
     reused: int
 
 
-def make_plan(hashes: list[bytes], encoder: str, dimension: int, previous: Snapshot | None) -> Plan:
-    """Return which rows to embed. Vectors are taken over by content hash, from a snapshot of the same encoder."""
-    vectors = np.zeros((len(hashes), dimension), np.float16)
-    known = _known(previous, encoder, dimension)
-    missing = [row for row, h in enumerate(hashes) if h not in known]
-    if previous is not None and len(missing) < len(hashes):
-        old = np.load(previous.file("vectors/vectors.npy"), mmap_mode="r", allow_pickle=False)
-        kept = [row for row, h in enumerate(hashes) if h in known]
-        vectors[kept] = old[[known[hashes[row]] for row in kept]]
+def make_plan(hashes: NDArray[np.uint8], encoder: str, dimension: int, previous: Snapshot | None, folder: Path) -> Plan:
+    """Return which rows to embed. Vectors are taken over by content hash uint8 ``(n, 32)``, from a snapshot of the same
+    encoder, into a new file of vectors in ``folder``."""
+    vectors = create_vectors(folder, len(hashes), dimension)
+    at = _known(hashes, previous, encoder, dimension)
+    if previous is not None and (at >= 0).any():
+        old = map_vectors(previous.file("vectors/vectors.faiss").parent)
+        for start in range(0, len(at), _AT_A_TIME):
+            places = at[start : start + _AT_A_TIME]
+            kept = np.flatnonzero(places >= 0)
+            vectors[start + kept] = old[places[kept]]
+    missing = np.flatnonzero(at < 0)
     return Plan(vectors, missing, len(hashes) - len(missing))
 
 
-def _known(previous: Snapshot | None, encoder: str, dimension: int) -> dict[bytes, int]:
+def _known(hashes: NDArray[np.uint8], previous: Snapshot | None, encoder: str, dimension: int) -> NDArray[np.int64]:
+    """Return the row of the previous snapshot that has each hash, -1 where none has."""
+    none = np.full(len(hashes), -1, np.int64)
     if previous is None:
-        return {}
+        return none
     manifest = previous.manifest
     if (manifest.encoder, manifest.text_version, manifest.dimension) != (encoder, TEXT_VERSION, dimension):
-        return {}
-    rows = np.load(previous.file("hashes.npy"), allow_pickle=False)
-    return {row.tobytes(): number for number, row in enumerate(rows)}
+        return none
+    old = map_array(previous.file("hashes.npy"))
+    # Found by their first eight bytes; the others decide, and one that differs is embedded again.
+    first = np.ascontiguousarray(old[:, :8]).view(np.uint64).ravel()
+    order = np.argsort(first, kind="stable")
+    if not len(order):
+        return none
+    wanted = np.ascontiguousarray(hashes[:, :8]).view(np.uint64).ravel()
+    places = order[np.minimum(np.searchsorted(first[order], wanted), len(order) - 1)]
+    for start in range(0, len(places), _AT_A_TIME):
+        some = places[start : start + _AT_A_TIME]
+        same = (old[some] == hashes[start : start + _AT_A_TIME]).all(axis=1)
+        none[start : start + _AT_A_TIME][same] = some[same]
+    return none

@@ -8,23 +8,26 @@ differs. Knows nothing of queries or HTTP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.encoder.apart import export_apart
 from engine.encoder.card import Card, read_card
-from engine.encoder.export import export_encoder
 from engine.encoder.source import languages_of
 from engine.engine import Engine
 from engine.events import EventLog
+from engine.index.runs import Scratch
 from engine.index.snapshot import FORMAT, Manifest, Snapshot, open_snapshot
+from engine.index.strings import Strings
 from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.recommend import Orders
 from engine.settings import Settings
 from engine.text import TEXT_VERSION, embedding_text
+from indexer.budget import buffer_bytes, index_bytes
 from indexer.build import build_files, build_vectors, link_encoder
 from indexer.embed import embed_missing, open_encoders
 from indexer.feeds import open_feed
@@ -135,26 +138,27 @@ def reindex(
         languages = settings.semantic_languages or list(languages_of(settings.model))
         glossing = None if "zh" in languages else lexicon
         previous = open_previous(store, progress.note)
-        facts, spool = _read(Path(feed), format, settings, work, progress, glossing)
+        scratch = Scratch(work.scratch, buffer_bytes(settings))
+        facts, spool = _read(Path(feed), format, settings, work, progress, glossing, scratch)
         check_counts(spool, previous_count(store), settings, allow_shrink=allow_shrink, rejects=work.rejects)
 
         exported = _export(spool, settings, progress, glossing)
         card = read_card(exported)
         products, queries = open_encoders(exported, settings)
-        plan = make_plan([spool.hashes[i] for i in spool.ids], products.fingerprint, products.dimension, previous)
+        plan = make_plan(spool.hashes, products.fingerprint, products.dimension, previous, work.folder / "vectors")
         progress.start("Embedding", len(plan.missing), "products")
         embed_missing(plan, spool, products, settings.batch_size, progress.advance, glossing)
 
         progress.start("Building", len(spool.ids), "products")
-        counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts)
-        measured = build_vectors(spool, plan.vectors, queries, work.folder)
+        counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts, scratch)
+        measured = build_vectors(spool, queries, work.folder, index_bytes(settings))
         sold = _sold(settings, spool.ids)
         counts |= save_recommendations(sold.orders, plan.vectors, work.folder, settings.min_buyers)
         link_encoder(exported, work.folder)
         check_vectors(work.folder, measured["recall"])
         manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured | {"languages": languages})
 
-        before = _ids_of(previous.file("documents/ids.txt")) if previous else set()
+        removed = _gone(Strings(previous.file("documents/ids.txt").with_suffix("")), spool.ids) if previous else 0
         judged: list[dict[str, Any]] = []
         changed = previous is None or not _same(previous.manifest, manifest)
         if changed:
@@ -178,7 +182,7 @@ def reindex(
         products=len(spool.ids),
         embedded=len(plan.missing),
         reused=plan.reused,
-        removed=len(before - spool.places.keys()),
+        removed=removed,
         rejected=dict(spool.rejected.most_common()),
         rejects_file=rejects,
         repairs=dict(spool.repairs.most_common()),
@@ -194,12 +198,19 @@ def reindex(
 
 
 def _read(
-    feed: Path, format: str, settings: Settings, work: Workplace, progress: Progress, glossing: Lexicon | None
+    feed: Path,
+    format: str,
+    settings: Settings,
+    work: Workplace,
+    progress: Progress,
+    glossing: Lexicon | None,
+    scratch: Scratch,
 ) -> tuple[dict[str, Any], Spool]:
     """Read and clean the whole feed into the workplace; return what it was recognised as, and the spool."""
     with open_feed(feed, format=format, max_cell_chars=settings.max_cell_chars) as opened:
         progress.start("Reading", opened.bytes_total, "bytes")
-        spool = spool_feed(opened, work.spool, work.rejects, settings, progress.advance, glossing)
+        advance, buffer = progress.advance, scratch.buffer_bytes
+        spool = spool_feed(opened, scratch.folder, work.rejects, settings, advance, glossing, buffer)
         # The mapping of formats without a header is complete only now.
         return {"format": opened.format, "encoding": opened.encoding, "mapping": dict(opened.mapping)}, spool
 
@@ -222,7 +233,7 @@ def _popular(settings: Settings) -> Popular:
         return popular_queries(logged(log), settings.min_query_users)
 
 
-def _sold(settings: Settings, ids: list[str]) -> Sold:
+def _sold(settings: Settings, ids: Sequence[str]) -> Sold:
     """Return what the event log knows of sales; nothing where there is no log."""
     if not settings.events or not EventLog.exists(settings):
         return Sold(Orders.none())
@@ -239,7 +250,7 @@ def _note_people(settings: Settings, snapshot: str, people: frozenset[str]) -> N
 
 def _export(spool: Spool, settings: Settings, progress: Progress, glossing: Lexicon | None) -> Path:
     """Return the folder of the exported model, which is compared with the original on this shop's texts."""
-    return export_encoder(
+    return export_apart(
         settings.model,
         Path(settings.store) / "encoders",
         max_tokens=settings.max_tokens,
@@ -281,5 +292,13 @@ def _parity(card: Card) -> dict[str, Any]:
     return card.parity.model_dump() if card.parity else {}
 
 
-def _ids_of(path: Path) -> set[str]:
-    return set(path.read_text("utf-8").split("\n"))
+def _gone(before: Sequence[str], now: Sequence[str]) -> int:
+    """Return how many of the ids ``before`` are not among those ``now``; both are sorted."""
+    ahead = iter(now)
+    reached = next(ahead, None)
+    gone = 0
+    for product_id in before:
+        while reached is not None and reached < product_id:
+            reached = next(ahead, None)
+        gone += reached != product_id
+    return gone

@@ -40,9 +40,9 @@ class Workplace:
         return self.root / "snapshots" / "building"
 
     @property
-    def spool(self) -> Path:
-        """Where cleaned products wait."""
-        return self.root / "products.jsonl"
+    def scratch(self) -> Path:
+        """Where cleaned products wait, and what does not fit in memory."""
+        return self.root / "scratch"
 
     def keep_rejects(self, snapshot_id: str) -> str:
         """Name the file of rejected rows after the snapshot, if one was published, and return its path."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from engine.engine import Engine
+from engine.index.snapshot import open_snapshot
 from engine.schema import Money, Product, Quantity
 from engine.settings import Settings, load_settings
 
@@ -72,3 +73,14 @@ def toy_engine(folder: Path, products: list[Product], **changes: object) -> Engi
     settings = toy_settings(folder / "store", **changes)
     reindex(write_feed(products, folder / "feed.jsonl"), settings)
     return Engine.open(settings)
+
+
+def files_of(store: Path) -> dict[str, bytes]:
+    """Every file of the current snapshot but the manifest."""
+    root = open_snapshot(store).path
+    found = {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    manifest = orjson.loads(found.pop("manifest.json"))
+    assert set(manifest["files"]) == set(found)
+    for name in ("id", "created"):
+        del manifest[name]
+    return {**found, "manifest.json": orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)}

@@ -21,6 +21,7 @@ from benchmarks.load import Load, LoadError, parse_output, run_load
 from benchmarks.report import Cell, summarize, write_report
 from engine.encoder.source import encode_original, find_source, load_original
 from engine.index.documents import DocumentsBuilder
+from engine.index.faiss_index import create_vectors
 from engine.schema import Product
 
 TITLES = ["Steel electric kettle", "Waterproof hiking jacket", "Wireless mouse", "Coffee beans", "Two-person tent"] + [
@@ -47,8 +48,7 @@ def test_naive_returns_the_nearest_products(tmp_path: Path) -> None:
 
     model = load_original(find_source(""), max_tokens=128)
     exact = np.asarray(encode_original(model, "", TITLES), np.float32)
-    (tmp_path / "vectors").mkdir()
-    np.save(tmp_path / "vectors" / "vectors.npy", exact.astype(np.float16), allow_pickle=False)
+    create_vectors(tmp_path / "vectors", *exact.shape)[:] = exact.astype(np.float16)
     builder = DocumentsBuilder(tmp_path / "documents")
     for row, title in enumerate(TITLES):
         builder.add(Product(id=f"P{row:02d}", title=title))

@@ -12,6 +12,7 @@ import pytest
 from engine.encoder import HashingEncoder, open_encoder
 from engine.encoder import export as exporting
 from engine.encoder import source as sources
+from engine.encoder.apart import export_apart
 from engine.encoder.card import read_card
 from engine.encoder.export import export_encoder
 from engine.encoder.graph import write_tokenizer
@@ -305,3 +306,32 @@ def test_the_words_a_tokenizer_knows_are_whole_ones(tmp_path: Path) -> None:
     assert whole_words(tmp_path) == {"printer", "laser"}
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": [["▁Printer", 0.0], ["laser", -1.0]]}}))
     assert whole_words(tmp_path) == {"printer"}
+
+
+def test_another_process_exports_the_same_and_says_the_same(tiny: Path, exported: Path, tmp_path: Path) -> None:
+    steps: list[str] = []
+    apart = export_apart(str(tiny), tmp_path, max_tokens=32, progress=steps.append)
+    assert apart.name == exported.name
+    assert open_encoder(apart).fingerprint == open_encoder(exported).fingerprint
+    assert any("exporting" in step for step in steps)
+    steps.clear()
+    assert export_apart(str(tiny), tmp_path, max_tokens=32, progress=steps.append) == apart
+    assert steps == []
+
+
+def test_another_process_says_what_is_wrong(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "modules.json").write_text("[]")
+    with pytest.raises(EncoderError) as apart:
+        export_apart(str(model), tmp_path / "a", max_tokens=32)
+    with pytest.raises(EncoderError) as here:
+        export_encoder(str(model), tmp_path / "b", max_tokens=32)
+    assert str(apart.value) == str(here.value)
+
+
+def test_a_process_that_is_killed_is_named(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.encoder.apart.sys.executable", "/bin/true")
+    with pytest.raises(EncoderError, match="ended early"):
+        export_apart(str(tiny), tmp_path, max_tokens=32)

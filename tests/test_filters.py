@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from engine.errors import FilterError
 from engine.index.filters import join_filters, parse_filter, quote
-from engine.index.table import Table, TableBuilder
+from engine.index.runs import Scratch
+from engine.index.table import Table
+from engine.index.table_builder import TableBuilder
 from engine.schema import Money, Product, Quantity
 from shop import random_products
 
@@ -19,7 +21,7 @@ PRODUCTS = random_products(400)
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     folder = tmp_path_factory.mktemp("table")
-    builder = TableBuilder()
+    builder = TableBuilder(Scratch(folder, 1 << 20))
     for p in PRODUCTS:
         builder.add(p)
     builder.save(folder)
@@ -107,7 +109,7 @@ def test_mistakes_are_sentences(table: Table, text: str, message: str) -> None:
 
 
 def test_currencies_meet_only_by_a_rate(tmp_path: Path) -> None:
-    builder = TableBuilder()
+    builder = TableBuilder(Scratch(tmp_path, 1 << 20))
     builder.add(Product("a", "a", price=Money(1000, "USD")))
     builder.add(Product("b", "b", price=Money(5000, "CNY")))
     builder.save(tmp_path)

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.index.lexical import K1, B, LexicalBuilder, LexicalIndex, Measured
+from engine.index.lexical import K1, LexicalIndex, Measured
+from engine.index.lexical_builder import B, LexicalBuilder
+from engine.index.runs import Scratch
 from engine.language import terms, words
 from engine.text import FIELDS, lexical_fields
 from shop import random_products
@@ -39,7 +41,7 @@ def documents() -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def index(documents: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> LexicalIndex:
     folder = tmp_path_factory.mktemp("lexical")
-    builder = LexicalBuilder()
+    builder = LexicalBuilder(Scratch(folder, 1 << 20))
     for d in documents:
         builder.add(d)
     builder.save(folder)
@@ -68,7 +70,7 @@ def test_unknown_words_match_nothing_and_cost_coverage(index: LexicalIndex) -> N
 
 def test_affirming_ignores_what_is_negated(tmp_path: Path) -> None:
     titles = ["bottle with plastic lid", "bottle without plastic", "plastic-free bottle", "steel bottle", "不含塑料 水壶", "塑料 水壶"]
-    builder = LexicalBuilder()
+    builder = LexicalBuilder(Scratch(tmp_path, 1 << 20))
     for title in titles:
         builder.add({"title": title, "description": "never plastic"})
     builder.save(tmp_path)
@@ -78,12 +80,12 @@ def test_affirming_ignores_what_is_negated(tmp_path: Path) -> None:
 
 
 def test_an_empty_catalogue_answers(tmp_path: Path) -> None:
-    LexicalBuilder().save(tmp_path)
+    LexicalBuilder(Scratch(tmp_path, 1 << 20)).save(tmp_path)
     assert len(LexicalIndex(tmp_path, 0).search(words("tent")).score) == 0
 
 
 def test_joined_alternatives_each_stand_for_themselves(tmp_path: Path) -> None:
-    builder = LexicalBuilder()
+    builder = LexicalBuilder(Scratch(tmp_path, 1 << 20))
     for title in ("Keyboard gray/black", "Mouse wireless+bluetooth", "Keyboard non-black", "Blackboard"):
         builder.add({"title": title})
     builder.save(tmp_path)
@@ -94,7 +96,7 @@ def test_joined_alternatives_each_stand_for_themselves(tmp_path: Path) -> None:
 
 def test_a_measure_counts_however_a_product_says_it(tmp_path: Path) -> None:
     titles = ["patch cable 5ft", "patch cable five feet", "patch cable 7ft", "patch cord"]
-    builder = LexicalBuilder()
+    builder = LexicalBuilder(Scratch(tmp_path, 1 << 20))
     for title in titles:
         builder.add({"title": title})
     builder.save(tmp_path)

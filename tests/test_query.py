@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.index.codes import CodeIndex, codes_of, save_codes
-from engine.index.lexical import LexicalBuilder, LexicalIndex
+from engine.index.codes import CodeIndex, CodesBuilder, codes_of
+from engine.index.lexical import LexicalIndex
+from engine.index.lexical_builder import LexicalBuilder
+from engine.index.runs import Scratch
 from engine.index.values import ValuesBuilder, ValuesIndex
 from engine.index.vocabulary import VocabularyBuilder, VocabularyIndex
 from engine.lexicon import Lexicon
@@ -41,14 +43,17 @@ PRODUCTS = [
 
 def knowledge(folder: Path, currencies: Sequence[str] = ("USD",)) -> Knowledge:
     lexicon = Lexicon.own()
-    lexical, values, vocabulary = LexicalBuilder(), ValuesBuilder(lexicon), VocabularyBuilder(lexicon)
+    scratch = Scratch(folder, 1 << 20)
+    lexical, codes = LexicalBuilder(scratch), CodesBuilder(scratch)
+    values, vocabulary = ValuesBuilder(lexicon), VocabularyBuilder(lexicon)
     for product in PRODUCTS:
         lexical.add(lexical_fields(product))
+        codes.add(product)
         values.add(product)
         vocabulary.add(product)
     for product in PRODUCTS:
         values.hear(product)
-    save_codes([codes_of(p) for p in PRODUCTS], folder / "codes")
+    codes.save(folder / "codes")
     lexical.save(folder / "lexical")
     values.save(folder / "values")
     vocabulary.save(folder / "vocabulary")

@@ -16,25 +16,14 @@ import pytest
 from engine.encoder import HashingEncoder
 from engine.engine import Engine
 from engine.errors import FeedError, GateError
-from engine.index.faiss_index import FaissVectors, save_vectors
+from engine.index.faiss_index import FaissVectors, create_vectors, map_vectors, save_index
 from engine.index.snapshot import current_id, list_snapshots, open_snapshot
 from engine.language import is_stop, words
 from engine.schema import Money, Product, SearchRequest
 from engine.text import content_hash, embedding_text
 from indexer.build import tied_recall
 from indexer.reindex import reindex
-from shop import random_products, toy_settings, write_feed
-
-
-def files_of(store: Path) -> dict[str, bytes]:
-    """Every file of the current snapshot but the manifest."""
-    root = open_snapshot(store).path
-    found = {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-    manifest = orjson.loads(found.pop("manifest.json"))
-    assert set(manifest["files"]) == set(found)
-    for name in ("id", "created"):
-        del manifest[name]
-    return {**found, "manifest.json": orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)}
+from shop import files_of, random_products, toy_settings, write_feed
 
 
 def edited(products: list[Product], rng: random.Random) -> list[Product]:
@@ -85,7 +74,7 @@ def test_vectors_and_hashes_are_those_of_the_products_in_id_order(tmp_path: Path
     products = [Product.from_document(orjson.loads(line)) for line in lines]
     assert [p.id for p in products] == sorted(p.id for p in random_products(70))
     expected = HashingEncoder(256).encode_products([embedding_text(p) for p in products]).astype(np.float16)
-    assert np.array_equal(np.load(snapshot.file("vectors/vectors.npy")), expected)
+    assert np.array_equal(map_vectors(snapshot.path / "vectors"), expected)
     hashes = np.load(snapshot.file("hashes.npy"))
     assert [bytes(row).hex() for row in hashes] == [content_hash(p) for p in products]
 
@@ -168,7 +157,7 @@ def test_rows_with_nan_and_negative_and_absurd_prices_are_rejected_by_reason(tmp
     report = reindex(tmp_path / "feed.jsonl", toy_settings(tmp_path / "store"))
     assert report.products + sum(report.rejected.values()) == report.rows == 6
     assert {"negative_price": 1, "absurd_price": 1}.items() <= report.rejected.items()
-    vectors = np.load(open_snapshot(tmp_path / "store").file("vectors/vectors.npy"))
+    vectors = map_vectors(open_snapshot(tmp_path / "store").path / "vectors")
     assert np.isfinite(vectors).all()
 
 
@@ -235,20 +224,22 @@ def test_products_that_share_one_text_pass_the_gate(tmp_path: Path) -> None:
 def test_recall_counts_what_is_missed(tmp_path: Path) -> None:
     vectors = np.eye(40, dtype=np.float16)
     queries = np.linspace(1, 2, 40, dtype=np.float32)[None] / 10
-    save_vectors(vectors, tmp_path)
+    create_vectors(tmp_path, *vectors.shape)[:] = vectors
+    save_index(tmp_path)
     index = FaissVectors(tmp_path)
-    assert tied_recall(index, queries) == 1.0
+    worst = np.sort(vectors.astype(np.float32) @ queries[0])[-10:-9]
+    assert tied_recall(index, queries, worst) == 1.0
 
     class Halved(FaissVectors):
         def search(self, query, k, allowed=None):  # type: ignore[no-untyped-def]
             found = super().search(query, k, allowed)
             return replace(found, rows=found.rows[: k // 2], scores=found.scores[: k // 2])
 
-    assert tied_recall(Halved(tmp_path), queries) == 0.5
+    assert tied_recall(Halved(tmp_path), queries, worst) == 0.5
 
 
 def test_a_bad_index_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.build.tied_recall", lambda index, queries: 0.42)
+    monkeypatch.setattr("indexer.reindex.build_vectors", lambda *_: {"vectors": {}, "similarity": 0.1, "recall": 0.42})
     with pytest.raises(GateError, match=r"42\.0%"):
         reindex(write_feed(random_products(9), tmp_path / "feed.jsonl"), toy_settings(tmp_path / "store"))
     assert not (tmp_path / "store" / "CURRENT").exists()
@@ -291,7 +282,7 @@ def test_an_error_of_the_disk_is_a_sentence_and_leaves_nothing(
 
     settings = toy_settings(tmp_path / "store")
     first = reindex(write_feed(random_products(9), tmp_path / "feed.jsonl"), settings)
-    monkeypatch.setattr("indexer.build.save_codes", fail)
+    monkeypatch.setattr("indexer.build.CodesBuilder.save", fail)
     expected = "is full: .* bytes were written" if error.errno == errno.ENOSPC else "cannot be written"
     with pytest.raises(GateError, match=expected + r".*Nothing was published\."):
         reindex(write_feed(random_products(12), tmp_path / "feed.jsonl"), settings)
@@ -343,7 +334,7 @@ def test_the_threshold_of_meaning_is_measured_on_single_words(tmp_path: Path) ->
     settings = toy_settings(tmp_path / "store")
     reindex(write_feed(random_products(60), tmp_path / "feed.jsonl"), settings)
     snapshot = open_snapshot(settings.store)
-    vectors = np.load(snapshot.path / "vectors" / "vectors.npy").astype(np.float32)
+    vectors = map_vectors(snapshot.path / "vectors").astype(np.float32)
     titles = [[w for w in words(p.title) if not is_stop(w)] for p in Engine.open(settings).products()]
     singles = HashingEncoder().encode_queries([found[i % len(found)].text for i, found in enumerate(titles)])
     assert snapshot.manifest.report["similarity"] == pytest.approx(np.quantile(singles @ vectors.T, 0.975), abs=1e-3)

@@ -29,7 +29,7 @@ from engine.encoder.source import SourceModel, encode_original, find_source, loa
 from engine.errors import EncoderError
 from engine.lasting import sync
 
-__all__ = ["MIN_COSINE", "MIN_OVERLAP", "export_encoder"]
+__all__ = ["MIN_COSINE", "MIN_OVERLAP", "export_encoder", "find_exported"]
 
 MIN_COSINE = 0.98
 """Mean cosine to the original below which int8 is not used."""
@@ -75,7 +75,7 @@ def export_encoder(
     else:
         tell("finding the model")
         source = find_source(model)
-        name = hashlib.sha256(f"{FORMAT} {_RECIPE} {max_tokens} {source.fingerprint}{_SUFFIX[runtime]}".encode()).hexdigest()
+        name = _name(source, max_tokens, runtime)
 
         def fill(folder: Path) -> Card:
             return _fill(folder, source, max_tokens, sample_texts, device, runtime, tell)
@@ -83,6 +83,23 @@ def export_encoder(
     cache.mkdir(parents=True, exist_ok=True)
     with _only_writer(cache):
         return _publish(cache, name, fill)
+
+
+def find_exported(model: str, cache: Path, *, max_tokens: int, runtime: Kind = "onnx") -> Path | None:
+    """Return the folder in ``cache`` that holds ``model`` exported and sound, or ``None``.
+
+    Raises:
+        EncoderError: the model cannot be found.
+    """
+    folder = cache / _name(find_source(model), max_tokens, runtime)
+    try:
+        return folder if read_card(folder) else None
+    except EncoderError:
+        return None
+
+
+def _name(source: SourceModel, max_tokens: int, runtime: Kind) -> str:
+    return hashlib.sha256(f"{FORMAT} {_RECIPE} {max_tokens} {source.fingerprint}{_SUFFIX[runtime]}".encode()).hexdigest()
 
 
 def _hashing_card(model: str) -> Card:

@@ -3,24 +3,23 @@
 Codes are compared by :func:`engine.language.normalize_code`, so ``TN-2110``, ``tn 2110`` and ``ＴＮ２１１０`` are one.
 In a query, neighbouring words are joined until they make a known code; the longest wins.
 
-On disk: ``codes/codes.txt`` (sorted, one a line, repeated for each product) and ``codes/rows.npy`` int32. Knows
-nothing of scores.
+On disk: ``codes/codes`` (:mod:`engine.index.strings`, sorted, repeated for each product) and ``codes/rows.npy`` int32.
+Knows nothing of scores.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from engine.index.arrays import map_array
+from engine.index.arrays import ArrayWriter, map_array
+from engine.index.runs import Scratch, SortedRuns
+from engine.index.strings import Strings, StringsWriter
 from engine.language import Word, normalize_code
 from engine.schema import Product
 
-__all__ = ["CodeIndex", "CodeMatch", "codes_of", "save_codes"]
+__all__ = ["CodeIndex", "CodeMatch", "CodesBuilder", "codes_of"]
 
 _MOST_WORDS = 6
 
@@ -47,26 +46,40 @@ def codes_of(product: Product) -> set[str]:
     return {c for c in codes if _is_code(c)}
 
 
-def save_codes(codes: Sequence[set[str]], folder: Path) -> dict[str, int]:
-    """Write the codes of every product (in row order) into ``folder`` and return the count."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pairs = sorted((code, row) for row, found in enumerate(codes) for code in found)
-    (folder / "codes.txt").write_text("\n".join(code for code, _ in pairs), "utf-8")
-    np.save(folder / "rows.npy", np.fromiter((r for _, r in pairs), np.int32, len(pairs)), allow_pickle=False)
-    return {"codes": len(pairs)}
+class CodesBuilder:
+    """Collects products one at a time, in row order; :meth:`save` writes their codes."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._pairs = SortedRuns(scratch, "codes")
+        self._n = 0
+
+    def add(self, product: Product) -> None:
+        """Add the codes of the next product."""
+        for code in codes_of(product):
+            self._pairs.add(b"%s\t%08x" % (code.encode(), self._n))
+        self._n += 1
+
+    def save(self, folder: Path) -> dict[str, int]:
+        """Write the codes into ``folder`` and return their count."""
+        codes, rows = StringsWriter(folder / "codes"), ArrayWriter(folder / "rows.npy", "i")
+        for pair in self._pairs:
+            code, _, row = pair.rpartition(b"\t")
+            codes.add(code.decode())
+            rows.append(int(row, 16))
+        rows.close()
+        return {"codes": codes.close()}
 
 
 class CodeIndex:
     """A saved code list. Thread-safe: nothing on it changes."""
 
     def __init__(self, folder: Path) -> None:
-        text = (folder / "codes.txt").read_text("utf-8")
-        self._codes = text.split("\n") if text else []
+        self._codes = Strings(folder / "codes")
         self._rows = map_array(folder / "rows.npy")
 
     def rows(self, code: str) -> tuple[int, ...]:
         """Return the rows that bear a normalised code, in order."""
-        first = last = bisect_left(self._codes, code)
+        first = last = self._codes.bisect(code)
         while last < len(self._codes) and self._codes[last] == code:
             last += 1
         return tuple(int(r) for r in self._rows[first:last])

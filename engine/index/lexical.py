@@ -8,116 +8,32 @@ product does not depend on the query, so it is computed when indexing and stored
 gets its **coverage**: how much of the query, weighted by rarity, a product has. Also finds the products that
 affirm a word, for exclusions: a term is affirmed where a field states it and no negation stands before it.
 
-On disk: ``lexical/terms.txt`` (sorted, one a line), ``indptr.npy`` int64 ``(terms + 1,)``, ``rows.npy`` int32,
-``impacts.npy`` float32, ``affirmed.npy`` bool (one per posting) and ``idf.npy`` float32. Knows nothing of products.
+On disk: ``lexical/terms`` (:mod:`engine.index.strings`, sorted), ``indptr.npy`` int64 ``(terms + 1,)``, ``rows.npy`` int32,
+``impacts.npy`` float32, ``affirmed.npy`` bool (one per posting) and ``idf.npy`` float32. Written by
+:mod:`engine.index.lexical_builder`. Knows nothing of products.
 """
 
 from __future__ import annotations
 
-import re
-from array import array
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.index.arrays import map_array
-from engine.language import Term, Word, is_stop, terms, words
-from engine.text import FIELDS
+from engine.index.strings import Strings
+from engine.language import Term, Word, is_stop, terms
 
-__all__ = ["Concept", "LexicalBuilder", "LexicalIndex", "LexicalScores", "Measured"]
+__all__ = ["K1", "Concept", "LexicalIndex", "LexicalScores", "Measured"]
 
 K1 = 0.3
-B = 0.6
-_AFFIRMING = frozenset({"title", "brand", "category", "attributes"})
-_NEGATION = re.compile(r"(?:\b(?:no|not|non|without|free of|never)[\s-]*|不含|不|无|無|非|免|没有)$", re.IGNORECASE)
-_NEGATED_AFTER = re.compile(r"^[\s-]*free\b", re.IGNORECASE)
 _PAIR_WEIGHT = 0.3
 _WHOLLY = 0.999
-_ALTERNATIVES = frozenset("/+&")
-"""Signs between words that each stand for themselves: ``gray/black`` is black."""
-
-
-class LexicalBuilder:
-    """Collects products one at a time; :meth:`save` writes the index."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, int] = {}
-        self._terms, self._rows = array("i"), array("i")
-        self._fields, self._counts, self._affirmed = array("b"), array("H"), array("b")
-        self._lengths: list[list[int]] = []
-
-    def add(self, fields: Mapping[str, str]) -> None:
-        """Add the next product: text per field of :data:`engine.text.FIELDS`."""
-        row = len(self._lengths)
-        lengths = []
-        for number, name in enumerate(FIELDS):
-            text = fields.get(name, "")
-            found = words(text)
-            counts: Counter[str] = Counter()
-            affirmed: set[str] = set()
-            for term in terms(found):
-                counts[term.text] += 1
-                stated = term.cover == 1.0 or (term.cover > 0 and not _ALTERNATIVES.isdisjoint(found[term.word].text))
-                if name in _AFFIRMING and stated and not _negated(text, found[term.word]):
-                    affirmed.add(term.text)
-            for text_, count in counts.items():
-                self._terms.append(self._ids.setdefault(text_, len(self._ids)))
-                self._rows.append(row)
-                self._fields.append(number)
-                self._counts.append(min(count, 65535))
-                self._affirmed.append(text_ in affirmed)
-            lengths.append(len(found))
-        self._lengths.append(lengths)
-
-    def has(self, word: Word) -> bool:
-        """Return whether any product added has the word, in any form that is the whole word."""
-        return any(t.cover == 1.0 and t.text in self._ids for t in terms([word]))
-
-    def save(self, folder: Path) -> dict[str, int]:
-        """Write the index into ``folder`` and return its counts."""
-        folder.mkdir(parents=True, exist_ok=True)
-        order = sorted(self._ids)
-        rank = np.empty(len(order), np.int64)
-        rank[[self._ids[t] for t in order]] = np.arange(len(order))
-        arrays = self._impacts(rank)
-        (folder / "terms.txt").write_text("\n".join(order), "utf-8")
-        for name, values in arrays.items():
-            np.save(folder / f"{name}.npy", values, allow_pickle=False)
-        return {"terms": len(order), "postings": len(arrays["rows"])}
-
-    def _impacts(self, rank: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        n = len(self._lengths)
-        lengths = np.asarray(self._lengths, np.float64).reshape(n, len(FIELDS))
-        mean = np.maximum(lengths.mean(axis=0), 1e-9) if n else np.ones(len(FIELDS))
-        fields, rows = np.frombuffer(self._fields, np.int8), np.frombuffer(self._rows, np.int32)
-        weight = np.fromiter(FIELDS.values(), np.float64)
-        norm = 1 - B + B * lengths[rows, fields] / mean[fields] if n else np.empty(0)
-        frequency = weight[fields] * np.frombuffer(self._counts, np.uint16) / norm
-        key = rank[np.frombuffer(self._terms, np.int32)] * max(n, 1) + rows if n else np.empty(0, np.int64)
-        order = np.argsort(key, kind="stable")
-        keys, first = np.unique(key[order], return_index=True)
-        total = np.add.reduceat(frequency[order], first) if len(keys) else np.empty(0)
-        affirmed = np.maximum.reduceat(np.frombuffer(self._affirmed, np.int8)[order], first) if len(keys) else first
-        term = keys // max(n, 1)
-        documents = np.bincount(term, minlength=len(rank)).astype(np.float64)
-        idf = np.log1p((n - documents + 0.5) / (documents + 0.5))
-        return {
-            "indptr": np.concatenate(([0], np.cumsum(documents))).astype(np.int64),
-            "rows": (keys % max(n, 1)).astype(np.int32),
-            "impacts": (idf[term] * total / (K1 + total)).astype(np.float32),
-            "affirmed": affirmed.astype(bool),
-            "idf": idf.astype(np.float32),
-        }
-
-
-def _negated(text: str, word: Word) -> bool:
-    before, after = text[max(0, word.start - 9) : word.start], text[word.end : word.end + 6]
-    return bool(_NEGATION.search(before) or _NEGATED_AFTER.match(after))
+_REMEMBERED = 1 << 16
+"""Terms whose place is remembered: looking it up reads the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +68,7 @@ class LexicalIndex:
 
     def __init__(self, folder: Path, n: int) -> None:
         self.n = n
-        text = (folder / "terms.txt").read_text("utf-8")
-        self._ids = {t: i for i, t in enumerate(text.split("\n"))} if text else {}
+        self._place = lru_cache(_REMEMBERED)(Strings(folder / "terms").find)
         self._indptr, self._rows, self._impacts, self._affirmed, self._idf = (
             map_array(folder / f"{name}.npy")
             for name in ("indptr", "rows", "impacts", "affirmed", "idf")
@@ -221,7 +136,7 @@ class LexicalIndex:
         return out
 
     def _known(self, group: Sequence[Term]) -> bool:
-        return any(t.cover == 1.0 and t.text in self._ids for t in group)
+        return any(t.cover == 1.0 and self._place(t.text) >= 0 for t in group)
 
     def _add_concept(
         self,
@@ -282,12 +197,12 @@ class LexicalIndex:
         return mask if found else np.zeros(self.n, bool)
 
     def _span(self, term: str) -> slice | None:
-        place = self._ids.get(term)
-        return None if place is None else slice(int(self._indptr[place]), int(self._indptr[place + 1]))
+        place = self._place(term)
+        return None if place < 0 else slice(int(self._indptr[place]), int(self._indptr[place + 1]))
 
     def _mass(self, group: Sequence[Term]) -> float:
-        known = [float(self._idf[self._ids[t.text]]) for t in group if t.cover == 1.0 and t.text in self._ids]
-        return max(known, default=self._rarest)
+        places = [self._place(t.text) for t in group if t.cover == 1.0]
+        return max((float(self._idf[place]) for place in places if place >= 0), default=self._rarest)
 
     def _add_word(
         self, group: Sequence[Term], share: float, score: NDArray[np.float32], coverage: NDArray[np.float32]

@@ -4,28 +4,37 @@ Categories, searches, brands, phrases that titles share, and product titles, eac
 (any character in Chinese); Chinese ones but titles also by their pinyin and its initials (``lyej`` for ``蓝牙耳机``).
 Where nothing begins as typed, one slip is forgiven. Which searches may be in it is for :mod:`indexer.popular` to say.
 
-On disk: ``prefix/keys.txt`` (folded, sorted, one a line), ``entries.npy`` int32 (entry of each key) and
-``entries.jsonl`` (``[text, kind, weight]`` a line). Knows nothing of search.
+On disk: ``prefix/keys`` (:mod:`engine.index.strings`, folded, sorted) and ``entries.npy`` int32 (entry of each key); of each
+entry ``texts``, ``kinds.npy`` int8 and ``weights.npy`` float64. Knows nothing of search.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from pypinyin import lazy_pinyin
 
+from engine.index.arrays import ArrayWriter, map_array
+from engine.index.runs import Scratch, SortedRuns
+from engine.index.strings import Strings, StringsWriter
 from engine.language import fold, folded_line, is_stop, words
 from engine.schema import Product, Suggestion
 
 __all__ = ["PrefixBuilder", "PrefixIndex"]
 
+_Kind = Literal["category", "query", "brand", "phrase", "product"]
+_KINDS: tuple[_Kind, ...] = get_args(_Kind)
+"""Of entries with one folded form the first kind is kept."""
+_PHRASE = _KINDS.index("phrase")
+_LEAST_SHARED = 3
+_COUNTED = 300
+"""Bytes that a text takes while it is counted."""
 _BOOST = {"category": 1000.0, "query": 500.0, "brand": 300.0, "phrase": 30.0, "product": 0.0}
 _KEYS_PER_ENTRY = 8
 _SCANNED = 20_000
@@ -38,45 +47,68 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 class PrefixBuilder:
     """Collects products one at a time; :meth:`save` writes the suggestions."""
 
-    def __init__(self) -> None:
-        self._counts: dict[str, Counter[str]] = {kind: Counter() for kind in _BOOST}
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._lines = SortedRuns(scratch, "suggestions")
+        self._most = max(1, scratch.buffer_bytes // _COUNTED)
 
     def add(self, product: Product) -> None:
         """Add the next product."""
         for name in product.category:
-            self._counts["category"][name] += 1
+            self._counts["category", name] += 1
         if product.brand:
-            self._counts["brand"][product.brand] += 1
+            self._counts["brand", product.brand] += 1
         if len(product.title) <= 80:
-            self._counts["product"][product.title] += 1
+            self._counts["product", product.title] += 1
         found = words(product.title)
         for size in (2, 3):
             for first in range(len(found) - size + 1):
                 part = found[first : first + size]
                 text = product.title[part[0].start : part[-1].end]
                 if not (is_stop(part[0]) or is_stop(part[-1]) or any(c in text for c in ",;()|/[]，。、（）")):
-                    self._counts["phrase"][fold(text)[0]] += 1
+                    self._counts["phrase", fold(text)[0]] += 1
+        if len(self._counts) >= self._most:
+            self._flush()
 
     def add_query(self, text: str, users: int) -> None:
         """Add a search that ``users`` different people made."""
-        self._counts["query"][text] += users
+        self._counts["query", text] += users
+
+    def _flush(self) -> None:
+        for (kind, text), count in self._counts.items():
+            self._lines.add(b"%s\t%d\t%s\t%d" % (fold(text)[0].encode(), _KINDS.index(kind), text.encode(), count))
+        self._counts.clear()
 
     def save(self, folder: Path) -> dict[str, int]:
         """Write the suggestions into ``folder`` and return their count."""
         folder.mkdir(parents=True, exist_ok=True)
-        entries: list[tuple[str, str, float]] = []
-        seen: set[str] = set()
-        for kind, counts in self._counts.items():
-            for text, count in sorted(counts.items()):
-                if (kind == "phrase" and count < 3) or fold(text)[0] in seen:
-                    continue
-                seen.add(fold(text)[0])
-                entries.append((text, kind, _BOOST[kind] * (count > 0) + count))
-        pairs = sorted((key, n) for n, (text, kind, _) in enumerate(entries) for key in _keys(text, kind != "product"))
-        (folder / "keys.txt").write_text("\n".join(key for key, _ in pairs), "utf-8")
-        np.save(folder / "entries.npy", np.fromiter((n for _, n in pairs), np.int32, len(pairs)), allow_pickle=False)
-        (folder / "entries.jsonl").write_bytes(b"\n".join(orjson.dumps(e) for e in entries))
-        return {"suggestions": len(entries)}
+        self._flush()
+        texts, pairs = StringsWriter(folder / "texts"), SortedRuns(self._scratch, "keys")
+        kinds, weights = ArrayWriter(folder / "kinds.npy", "b"), ArrayWriter(folder / "weights.npy", "d")
+        for _, same in itertools.groupby(self._summed(), key=lambda entry: entry[0]):
+            kind, text, count = next((e[1:] for e in same if e[1] != _PHRASE or e[3] >= _LEAST_SHARED), (_PHRASE, "", 0))
+            if not text:
+                continue
+            for key in _keys(text, _KINDS[kind] != "product"):
+                pairs.add(b"%s\t%08x" % (key.encode(), len(kinds)))
+            texts.add(text)
+            kinds.append(kind)
+            weights.append(_BOOST[_KINDS[kind]] * (count > 0) + count)
+        keys, entries = StringsWriter(folder / "keys"), ArrayWriter(folder / "entries.npy", "i")
+        for pair in pairs:
+            begins, _, entry = pair.rpartition(b"\t")
+            keys.add(begins.decode())
+            entries.append(int(entry, 16))
+        for writer in (keys, entries, kinds, weights):
+            writer.close()
+        return {"suggestions": texts.close()}
+
+    def _summed(self) -> Iterator[tuple[bytes, int, str, int]]:
+        """Yield the folded form, the kind, the text and the count of everything, the same text of the same kind once."""
+        for said, same in itertools.groupby(self._lines, key=lambda line: line.rpartition(b"\t")[0]):
+            folded, kind, named = said.split(b"\t")
+            yield folded, int(kind), named.decode(), sum(int(line.rpartition(b"\t")[2]) for line in same)
 
 
 def _keys(text: str, spoken: bool) -> set[str]:
@@ -107,14 +139,8 @@ class PrefixIndex:
     """Saved suggestions. Thread-safe: nothing on it changes."""
 
     def __init__(self, folder: Path) -> None:
-        text = (folder / "keys.txt").read_text("utf-8")
-        self._keys = text.split("\n") if text else []
-        self._entries = np.load(folder / "entries.npy", allow_pickle=False)
-        lines = (folder / "entries.jsonl").read_bytes()
-        self._texts: list[tuple[str, Literal["category", "query", "brand", "product", "phrase"], float]] = [
-            tuple(orjson.loads(line)) for line in lines.split(b"\n") if line
-        ]
-        self._weights = np.array([weight for _, _, weight in self._texts], np.float64)
+        self._keys, self._texts = Strings(folder / "keys"), Strings(folder / "texts")
+        self._entries, self._kinds, self._weights = (map_array(folder / f"{n}.npy") for n in ("entries", "kinds", "weights"))
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
         """Return at most ``limit`` completions of ``typed``, the most common first, ties by text."""
@@ -125,22 +151,22 @@ class PrefixIndex:
         if not len(entries) and _LEAST_FORGIVEN <= len(prefix) <= _MOST_FORGIVEN and prefix.isascii():
             slips = dict.fromkeys(_slips(prefix))
             entries = np.unique(np.concatenate([np.empty(0, np.int32), *map(self._beginning, slips)]))
-        best = sorted(entries, key=lambda n: (-self._weights[n], self._texts[n][0]))[:limit]
+        best = sorted(entries, key=lambda n: (-self._weights[n], self._texts[int(n)]))[:limit]
         return [self._suggestion(int(n), prefix) for n in best]
 
     def _beginning(self, prefix: str) -> NDArray[np.int32]:
         """Return the entries that a key begins with ``prefix`` for; only the heaviest of very many."""
-        first = bisect_left(self._keys, prefix)
+        first = self._keys.bisect(prefix)
         if first == len(self._keys) or not self._keys[first].startswith(prefix):
             return np.empty(0, np.int32)
-        last = bisect_left(self._keys, prefix + "\U0010ffff", lo=first)
+        last = self._keys.bisect(prefix + "\U0010ffff")
         entries = np.unique(self._entries[first : min(last, first + _SCANNED)])
         if len(entries) > _SORTED:
             entries = entries[np.argpartition(-self._weights[entries], _SORTED)[:_SORTED]]
         return np.asarray(entries, np.int32)
 
     def _suggestion(self, entry: int, prefix: str) -> Suggestion:
-        text, kind, _ = self._texts[entry]
+        text, kind = self._texts[entry], _KINDS[self._kinds[entry]]
         folded, places = fold(text)
         at = folded.find(prefix)
         while at > 0 and folded[at - 1].isalnum() and folded[at] < _HAN_FROM:

@@ -26,7 +26,7 @@ from engine.errors import SnapshotError
 
 __all__ = ["FORMAT", "Manifest", "Snapshot", "current_id", "list_snapshots", "open_snapshot", "sha256_of"]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the folder layout. Every format ever written loads, or is refused by name."""
 
 MANIFEST = "manifest.json"

@@ -4,21 +4,20 @@ A column is a list of ``(row, value)`` pairs, so sparse and many-valued fields c
 text column and one number column per unit: prices are numbers whose unit is the currency, in major units. Numbers
 of different currencies are compared only with an exchange rate.
 
-On disk: ``table/columns.json``, ``labels.txt``, ``rows.npy`` int32, ``codes.npy`` int32 (label of a text value),
-``numbers.npy`` float64, ``row_indptr.npy`` and ``row_columns.npy`` (which columns a row has). Knows nothing of
-queries or scores.
+On disk: ``table/columns.json``, ``labels`` (:mod:`engine.index.strings`, sorted within a column) and ``folded.npy`` int32
+(the labels of a column in the order of their folded forms), ``rows.npy`` int32, ``codes.npy`` int32 (label of a text value),
+``numbers.npy`` float64, ``row_indptr.npy`` and ``row_columns.npy`` (which columns a row has). Written by
+:mod:`engine.index.table_builder`. Knows nothing of queries or scores.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +26,11 @@ from rapidfuzz import process
 from engine.errors import FilterError
 from engine.index.arrays import map_array
 from engine.index.filters import And, Condition, Filter, Not, Or
+from engine.index.strings import Strings
 from engine.language import fold, words
-from engine.schema import Product, Quantity
-from engine.units import find_quantities, parse_quantity
+from engine.units import parse_quantity
 
-__all__ = ["ACCESSORY", "SAID", "Column", "Table", "TableBuilder"]
+__all__ = ["ACCESSORY", "SAID", "Column", "Table"]
 
 ACCESSORY = "_accessory"
 SAID = "_said"
@@ -39,116 +38,13 @@ SAID = "_said"
 _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z°\"″\u4e00-\u9fff]*)\s*")
 
 
-def _cells(product: Product) -> Iterator[tuple[str, str, str | float]]:
-    """Yield ``(field, unit, value)`` for everything that can be filtered; text has the unit ``""``."""
-    yield "id", "", product.id
-    for name in ("brand", "availability", "mpn", "item_group_id"):
-        if value := getattr(product, name):
-            yield name, "", value
-    for depth in range(len(product.category)):
-        yield "category", "", " > ".join(product.category[: depth + 1])
-    for code in product.gtin:
-        yield "gtin", "", code
-    if product.availability:
-        yield "in_stock", "", "true" if product.availability == "in_stock" else "false"
-    if (price := product.current_price) is not None:
-        yield "price", price.currency, price.major
-        yield "currency", "", price.currency
-    for _, _, said in find_quantities(product.title):
-        yield SAID, said.unit, said.value
-    yield "on_sale", "", "true" if product.sale_price is not None else "false"
-    for name, values in product.attributes.items():
-        for value in values:
-            if isinstance(value, bool):
-                yield name, "", "true" if value else "false"
-            elif isinstance(value, Quantity):
-                yield name, value.unit, value.value
-            elif isinstance(value, float):
-                yield name, "#", value
-            elif len(value) <= 200:
-                yield name, "", " ".join(value.split())
-
-
-@dataclass(slots=True)
-class _Growing:
-    rows: array[int]
-    values: array[float]
-    codes: dict[str, int]
-
-
-class TableBuilder:
-    """Collects products one at a time, in row order; :meth:`save` writes the columns."""
-
-    def __init__(self) -> None:
-        self._columns: dict[tuple[str, str], _Growing] = {}
-        self._n = 0
-
-    def add(self, product: Product, accessory: bool = False) -> None:
-        """Add the next product."""
-        cells = [*_cells(product), *((ACCESSORY, "", "true") for _ in range(accessory))]
-        for name, unit, value in dict.fromkeys(cells):
-            key = (name, unit)
-            column = self._columns.get(key)
-            if column is None:
-                column = self._columns[key] = _Growing(array("i"), array("d"), {})
-            column.rows.append(self._n)
-            known = column.codes
-            column.values.append(known.setdefault(value, len(known)) if isinstance(value, str) else value)
-        self._n += 1
-
-    def save(self, folder: Path) -> dict[str, int]:
-        """Write the columns into ``folder`` and return their count."""
-        folder.mkdir(parents=True, exist_ok=True)
-        described: list[dict[str, Any]] = []
-        labels: list[str] = []
-        rows: list[NDArray[np.int32]] = []
-        codes: list[NDArray[np.int32]] = []
-        numbers: list[NDArray[np.float64]] = []
-        start = 0
-        for (name, unit), column in sorted(self._columns.items()):
-            values = np.frombuffer(column.values, np.float64)
-            order = sorted(column.codes)
-            if not unit:
-                rank = np.empty(len(order), np.int32)
-                rank[[column.codes[label] for label in order]] = np.arange(len(order), dtype=np.int32)
-                codes.append(rank[values.astype(np.int64)])
-            else:
-                codes.append(np.zeros(len(values), np.int32))
-            numbers.append(values if unit else np.zeros(len(values)))
-            rows.append(np.frombuffer(column.rows, np.int32))
-            span = [len(labels), len(labels) + len(order)]
-            labels.extend(order)
-            described.append({"name": name, "unit": unit, "span": [start, start + len(values)], "labels": span})
-            start += len(values)
-        all_rows = np.concatenate([np.empty(0, np.int32), *rows])
-        joined: dict[str, NDArray[Any]] = {
-            "rows": all_rows,
-            "codes": np.concatenate([np.empty(0, np.int32), *codes]),
-            "numbers": np.concatenate([np.empty(0), *numbers]),
-            **self._by_row(all_rows, [d["span"] for d in described]),
-        }
-        for file, array_ in joined.items():
-            np.save(folder / f"{file}.npy", array_, allow_pickle=False)
-        (folder / "labels.txt").write_text("\n".join(labels), "utf-8")
-        (folder / "columns.json").write_text(json.dumps(described, ensure_ascii=False), "utf-8")
-        return {"columns": len(described)}
-
-    def _by_row(self, rows: NDArray[np.int32], spans: list[list[int]]) -> dict[str, NDArray[np.int32]]:
-        column = np.repeat(np.arange(len(spans)), [last - first for first, last in spans]).astype(np.int64)
-        pairs = np.unique(rows.astype(np.int64) * max(len(spans), 1) + column)
-        counts = np.bincount(pairs // max(len(spans), 1), minlength=self._n)
-        return {
-            "row_indptr": np.concatenate(([0], np.cumsum(counts))).astype(np.int32),
-            "row_columns": (pairs % max(len(spans), 1)).astype(np.int32),
-        }
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: ``rows`` int32 ``(m,)`` with, for text, ``codes`` into ``labels``, else ``numbers`` float64.
+    """One column: ``rows`` int32 ``(m,)`` with, for text, ``codes`` into ``labels``, else ``numbers`` float64, both ``(m,)``.
 
     ``unit`` is ``""`` for text, ``#`` for plain numbers, else a unit or a currency. ``whole`` says that every product
-    has exactly one value, so that cells are in the order of rows.
+    has exactly one value, so that cells are in the order of rows. ``folded`` int32 are the places of the labels in the
+    order of their folded forms.
     """
 
     name: str
@@ -156,12 +52,26 @@ class Column:
     rows: NDArray[np.int32]
     codes: NDArray[np.int32]
     numbers: NDArray[np.float64]
-    labels: list[str]
+    labels: Strings
     whole: bool
+    folded: NDArray[np.int32]
 
     def cells(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the places of the cells that rows of ``mask`` ``(n,)`` have."""
         return np.flatnonzero(mask if self.whole else mask[self.rows])
+
+    def alike(self, value: str) -> NDArray[np.int32]:
+        """Return the codes of the labels that are ``value`` when both are folded."""
+        wanted = fold(value)[0].strip()
+        order = self.folded
+
+        def form(place: int) -> str:
+            return fold(self.labels[int(order[place])])[0]
+
+        first = last = bisect_left(range(len(order)), wanted, key=form)
+        while last < len(order) and form(last) == wanted:
+            last += 1
+        return order[first:last]
 
 
 class Table:
@@ -170,17 +80,18 @@ class Table:
     def __init__(self, folder: Path, n: int, exchange_rates: Mapping[str, float] | None = None) -> None:
         self.n = n
         self._rates = dict(exchange_rates or {})
-        labels = (folder / "labels.txt").read_text("utf-8").split("\n")
-        rows, codes, numbers, self.row_indptr, self.row_columns = (
+        labels = Strings(folder / "labels")
+        rows, codes, numbers, folded, self.row_indptr, self.row_columns = (
             map_array(folder / f"{name}.npy")
-            for name in ("rows", "codes", "numbers", "row_indptr", "row_columns")
+            for name in ("rows", "codes", "numbers", "folded", "row_indptr", "row_columns")
         )
         self.columns: list[Column] = []
         every = np.arange(n)
         for d in json.loads((folder / "columns.json").read_text("utf-8")):
-            at, of = slice(*d["span"]), slice(*d["labels"])
+            at, values, of = slice(*d["span"]), slice(*d["values"]), slice(*d["labels"])
+            text, number = (codes[values], numbers[:0]) if not d["unit"] else (codes[:0], numbers[values])
             whole = np.array_equal(rows[at], every)
-            self.columns.append(Column(d["name"], d["unit"], rows[at], codes[at], numbers[at], labels[of], whole))
+            self.columns.append(Column(d["name"], d["unit"], rows[at], text, number, labels[of], whole, folded[of]))
         self.fields: dict[str, list[Column]] = {}
         for column in self.columns:
             self.fields.setdefault(column.name, []).append(column)
@@ -273,9 +184,9 @@ class Table:
         for column in self.fields.get(name, ()):
             if not column.unit:
                 wanted = np.zeros(len(column.labels), bool)
-                for label in labels:  # labels are sorted
-                    place = bisect_left(column.labels, label)
-                    if place < len(column.labels) and column.labels[place] == label:
+                for label in labels:
+                    place = column.labels.find(label)
+                    if place >= 0:
                         wanted[place] = True
                 mask[column.rows[wanted[column.codes]]] = True
         return mask
@@ -299,7 +210,8 @@ class Table:
         """Return a number for the ``item_group_id`` of each row, int32 ``(n,)``, -1 where there is none."""
         groups = np.full(self.n, -1, np.int32)
         for column in self.fields.get("item_group_id", ()):
-            groups[column.rows] = column.codes
+            if not column.unit:
+                groups[column.rows] = column.codes
         return groups
 
     def sort_keys(self, name: str, rows: NDArray[np.int64], position: int = 0) -> list[NDArray[np.float64]]:
@@ -320,13 +232,14 @@ class Table:
 
 def _labelled(column: Column, value: str, operator: str) -> NDArray[np.bool_]:
     """Return which pairs of a text column have a label that is (``= !=``) or contains the words of ``value``."""
-    wanted = fold(value)[0].strip()
     if operator == ":":
-        parts = {w.text for w in words(value)}
+        wanted, parts = fold(value)[0].strip(), {w.text for w in words(value)}
         chosen = [i for i, label in enumerate(column.labels) if _contains(label, wanted, parts)]
     else:
-        chosen = [i for i, label in enumerate(column.labels) if fold(label)[0] == wanted]
-    return np.isin(column.codes, chosen)
+        chosen = column.alike(value).tolist()
+    has = np.zeros(len(column.labels), bool)
+    has[chosen] = True
+    return has[column.codes]
 
 
 def _contains(label: str, wanted: str, parts: Iterable[str]) -> bool:

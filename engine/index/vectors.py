@@ -81,8 +81,15 @@ class ExactVectors:
         return order_by_score(rows, self.scores(query, rows), k)
 
     def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
-        """Return the ``k`` nearest of all rows to each query, exactly."""
-        return [self.search(query, k) for query in queries]
+        """Return the ``k`` nearest of all rows to each query, exactly; the rows are read once for all."""
+        best = [Neighbours(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
+        for start in range(0, self.size if k else 0, _CHUNK):
+            scores = queries @ as_float32(self._vectors[start : start + _CHUNK]).T
+            for place, (so_far, here) in enumerate(zip(best, scores, strict=True)):
+                new = order_by_score(np.arange(start, start + len(here)), here, k)
+                rows, both = np.concatenate([so_far.rows, new.rows]), np.concatenate([so_far.scores, new.scores])
+                best[place] = order_by_score(rows, both, k)
+        return best
 
     def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the cosines float32 ``(m,)`` of the given rows."""
