@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import orjson
@@ -26,9 +27,9 @@ from engine.schema import Product
 from engine.settings import Settings
 from engine.text import content_hash
 from indexer.clean import Cleaned, Rejection, clean_row
-from indexer.feeds import Feed
+from indexer.feeds.records import RawRow
 
-__all__ = ["Spool", "spool_feed"]
+__all__ = ["Rows", "Spool", "spool_feed"]
 
 
 @dataclass(slots=True)
@@ -57,8 +58,21 @@ class Spool:
                 yield Product.from_document(orjson.loads(stream.readline()))
 
 
+class Rows(Protocol):
+    """Rows of a feed, and how many bytes of it were read."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read so far."""
+        ...
+
+    def rows(self) -> Iterator[RawRow]:
+        """Yield the rows one by one."""
+        ...
+
+
 def spool_feed(
-    feed: Feed,
+    feed: Rows,
     folder: Path,
     rejects: Path,
     settings: Settings,

@@ -18,6 +18,7 @@ from rich.console import Console
 from api.cli import (
     convert,
     doctor,
+    estimate,
     evaluate,
     events,
     experiment,
@@ -69,7 +70,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (index, search, events, people, experiment, evaluate, convert, report, judge, tune, train, store, doctor):
+for module in (index, estimate, search, events, people, experiment, evaluate, convert, report, judge, tune, train, store, doctor):
     module.register(app)
 
 
