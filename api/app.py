@@ -50,14 +50,18 @@ hits, totals, facets and pages, and explanations that were checked against the c
 Every error is an RFC 9457 problem (`application/problem+json`)."""
 
 
+EngineFactory = Callable[[Settings, Engine | None], Engine]
+
+
 def create_app(
     settings: Settings,
-    engine_factory: Callable[[Settings], Engine] = Engine.open,
+    engine_factory: EngineFactory = lambda settings, serving: Engine.open(settings, sharing=serving),
     pointer: Callable[[Path], str] = current_id,
 ) -> FastAPI:
     """Return the service as an ASGI application.
 
-    ``engine_factory`` opens the snapshot that ``pointer`` names; both are there to be replaced in tests.
+    ``engine_factory`` opens the snapshot that ``pointer`` names, given the engine that serves; both are there to be replaced in
+    tests.
 
     Raises:
         SettingsError: the rate limit is not one, or the experiment cannot be tried.
@@ -67,7 +71,7 @@ def create_app(
     for changes in experiment.variants.values() if experiment else ():
         checked_changes(settings, changes)
     engines = Engines(
-        lambda: _trying(engine_factory(settings), experiment),
+        lambda serving: _trying(engine_factory(settings, serving), experiment),
         lambda: pointer(settings.store),
         settings.reload_interval_s,
         metrics.reload_failure,

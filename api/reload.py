@@ -65,13 +65,14 @@ class Lease:
 class Engines:
     """Opens, lends, replaces and closes engines. :meth:`lease` is safe from any thread.
 
-    ``open_engine`` opens what the pointer names; ``current`` reads the pointer (``""`` when there is none);
+    ``open_engine`` opens what the pointer names, and is given the engine that serves, whose files it may share; ``current``
+    reads the pointer (``""`` when there is none);
     ``on_failure`` is told of every attempt that failed.
     """
 
     def __init__(
         self,
-        open_engine: Callable[[], Engine],
+        open_engine: Callable[[Engine | None], Engine],
         current: Callable[[], str],
         interval_s: float,
         on_failure: Callable[[], None],
@@ -132,7 +133,7 @@ class Engines:
             wanted = self._current()
             serving = self._serving.engine.snapshot_id if self._serving else ""
             if wanted and wanted != serving and (wanted != self._failed or time.monotonic() >= self._retry_at):
-                self._retire(self._open_engine())
+                self._retire(self._open_engine(self._serving.engine if self._serving else None))
                 self._failed, self._failures = "", 0
         except Exception as error:
             self._note_failure(wanted or "CURRENT", error)

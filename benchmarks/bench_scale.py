@@ -128,7 +128,7 @@ def _search(store: Path) -> dict[str, Any]:
     engine = Engine.open(settings)
     opened = time.monotonic() - started
     snapshot = open_snapshot(Path(store))
-    documents = Documents(snapshot.path / "documents", engine.product_count)
+    documents = Documents(snapshot.parts)
     rows = np.linspace(0, engine.product_count - 1, min(20_000, engine.product_count)).astype(int)
     texts = make_queries(documents.head(int(row))["title"] for row in rows)[: _QUERIES + _WARMING]
     whole: list[float] = []

@@ -195,7 +195,7 @@ def _index(feed: Path, folder: Path) -> Path:
 
 
 def _titles(snapshot: Snapshot) -> Iterator[str]:
-    documents = Documents(snapshot.path / "documents", snapshot.manifest.products)
+    documents = Documents(snapshot.parts, snapshot.dead)
     return (str(documents.document(row)["title"]) for row in range(snapshot.manifest.products))
 
 

@@ -33,7 +33,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("Name the folder of the snapshots: python -m benchmarks.bench_suggest STORE")
     snapshot = open_snapshot(Path(sys.argv[1]))
-    index = PrefixIndex(snapshot.path / "prefix")
+    index = PrefixIndex(snapshot.parts)
     keys = (snapshot.path / "prefix" / "keys.txt").read_text("utf-8").split("\n")
     plain = list(typed_beginnings(keys))
     swapped = [t[:2] + t[3] + t[2] + t[4:] for t in plain if len(t) == 8 and t.isascii()]

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from engine.encoder.source import find_source
 from engine.index.documents import Documents
 from engine.index.faiss_index import map_vectors
+from engine.index.snapshot import Part
 
 __all__ = ["SNAPSHOT_VARIABLE", "create_app", "from_environment"]
 
@@ -33,7 +34,7 @@ def create_app(snapshot: Path) -> FastAPI:
     from sentence_transformers import SentenceTransformer
 
     vectors = map_vectors(snapshot / "vectors").astype(np.float32)
-    documents = Documents(snapshot / "documents", len(vectors))
+    documents = Documents([Part(snapshot, 0, len(vectors))])
     index: Any = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     del vectors

@@ -72,19 +72,20 @@ class Engine:
     """One open snapshot and everything needed to answer from it."""
 
     def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
-        folder, n = snapshot.path, snapshot.manifest.products
+        folder = snapshot.path
         self.settings = settings
+        self.snapshot = snapshot
         self.snapshot_id = snapshot.manifest.id
         self.model_name = snapshot.manifest.model
         self._encoder_fingerprint = snapshot.manifest.encoder
         self._folder = folder
-        self.product_count = n
-        self._documents = Documents(folder / "documents", n)
-        self._prefix = PrefixIndex(folder / "prefix")
+        self.product_count = snapshot.manifest.products
+        self._documents = Documents(snapshot.parts, snapshot.dead)
+        self._prefix = PrefixIndex(snapshot.parts)
         self._pipeline = Pipeline(snapshot, settings, self._documents)
         table, nearest = self._pipeline.table, self._pipeline.vectors
         self._personal = PersonalResults(settings, table, nearest, self._documents)
-        self._recommendations = Recommendations(folder, table, nearest, self._documents, self.snapshot_id)
+        self._recommendations = Recommendations(snapshot, table, nearest, self._documents)
         self.languages = self._pipeline.languages
         endpoint = _endpoint(settings)
         self._reader = ProposedTurns(endpoint, self) if endpoint and settings.guide == "endpoint" else None
@@ -97,14 +98,15 @@ class Engine:
         )
 
     @classmethod
-    def open(cls, settings: Settings, snapshot_id: str = "") -> Engine:
-        """Open the current snapshot of ``settings.store``, or the one named.
+    def open(cls, settings: Settings, snapshot_id: str = "", sharing: Engine | None = None) -> Engine:
+        """Open the current snapshot of ``settings.store``, or the one named; files it shares with an engine that is open are
+        not verified again.
 
         Raises:
             SnapshotError: there is none, or it is damaged.
             EncoderError: the model is not the one the vectors were made with.
         """
-        return cls(open_snapshot(Path(settings.store), snapshot_id), settings)
+        return cls(open_snapshot(Path(settings.store), snapshot_id, sharing.snapshot if sharing else None), settings)
 
     @property
     def model_source(self) -> Source:
@@ -258,7 +260,7 @@ class Engine:
             NotFoundError: no product has that id.
         """
         (row,) = self._documents.rows_of([product_id])
-        allowed = np.ones(self.product_count, bool)
+        allowed = self._pipeline.living.copy()
         allowed[row] = False
         group = self._documents.document(row).get("item_group_id", "")
         for column in self._pipeline.table.fields.get("item_group_id", ()) if group else ():
@@ -320,7 +322,7 @@ class Engine:
     @cached_property
     def _capabilities(self) -> Capabilities:
         table = self._pipeline.table
-        everything = np.ones(self.product_count, bool)
+        everything = self._pipeline.living
         names = filterable(table, _MOST_FIELDS)
         fields = [Facet.model_validate(f) for n in names for f in count_facets(table, everything, n, _MOST_VALUES)]
         n, currencies = self.product_count, table.currencies
@@ -356,12 +358,12 @@ class Engine:
 
     def product_vectors(self) -> NDArray[np.float32]:
         """Return the unit vectors of all products, by id, float32 ``(n, d)``."""
-        return self._pipeline.vectors.vectors(np.arange(self.product_count))
+        return self._pipeline.vectors.vectors(np.fromiter(self._documents.living(), np.int64, self.product_count))
 
     @property
     def product_ids(self) -> frozenset[str]:
         """The ids of every product."""
-        return frozenset(self._documents.ids)
+        return frozenset(self._documents.ids[row] for row in self._documents.living())
 
     def has_product(self, product_id: str) -> bool:
         """Return whether this snapshot has a product of this id."""
@@ -369,7 +371,7 @@ class Engine:
 
     def products(self) -> Iterator[Product]:
         """Yield every product, by id."""
-        return (self._documents.product(row) for row in range(self.product_count))
+        return (self._documents.product(row) for row in self._documents.living())
 
     def _sorted(self, ranking: Ranking, sort_by: str) -> Ranking:
         name, _, direction = sort_by.partition(":")

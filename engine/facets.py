@@ -6,6 +6,7 @@ counts, ``other`` and ``missing`` add up to the total. Knows nothing of how the 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -41,20 +42,21 @@ def filterable(table: Table, most: int) -> list[str]:
 
 
 def _facet(name: str, columns: list[Column], mask: NDArray[np.bool_], found: int, most: int) -> dict[str, Any]:
-    counts: list[tuple[str, int]] = []
-    stats: list[dict[str, Any]] = []
+    said: Counter[str] = Counter()
+    spans: dict[str, tuple[float, float, int]] = {}
     having = np.zeros(len(mask), bool)
     for column in columns:
         hit = column.cells(mask)
         having[column.rows[hit]] = True
         if not column.unit:
             per_label = np.bincount(column.codes[hit], minlength=len(column.labels))
-            counts = [(column.labels[i], int(per_label[i])) for i in np.flatnonzero(per_label).tolist()]
+            said.update({column.labels[i]: int(per_label[i]) for i in np.flatnonzero(per_label).tolist()})
         elif hit.size:
             numbers = column.numbers[hit]
-            low, high = float(numbers.min()), float(numbers.max())
-            stats.append({"unit": column.unit.strip("#"), "min": low, "max": high, "count": len(numbers)})
-    counts.sort(key=lambda c: (-c[1], c[0]))
+            low, high, n = spans.get(column.unit, (np.inf, -np.inf, 0))
+            spans[column.unit] = min(low, float(numbers.min())), max(high, float(numbers.max())), n + len(numbers)
+    counts = sorted(said.items(), key=lambda c: (-c[1], c[0]))
+    stats = [{"unit": u.strip("#"), "min": low, "max": high, "count": n} for u, (low, high, n) in spans.items()]
     head = [{"value": v, "count": c, "filter": f"{quote_field(name)}:={quote(v)}"} for v, c in counts[:most]]
     other = sum(c for _, c in counts[most:])
     missing = found - int(np.count_nonzero(having))
@@ -72,8 +74,7 @@ def _useful(table: Table, mask: NDArray[np.bool_]) -> list[str]:
     found = int(np.count_nonzero(mask))
     if not found:
         return []
-    holds = np.repeat(mask, np.diff(table.row_indptr))
-    counts = np.bincount(table.row_columns[holds], minlength=len(table.columns))
+    counts = table.having_columns(mask)
     common = [i for i in np.argsort(-counts, kind="stable")[:40] if counts[i] >= max(2, found // 5)]
     names = [table.columns[i].name for i in common if _splits(table.columns[i], mask)]
     first = [n for n in _FIRST if n in names]

@@ -24,11 +24,12 @@ from engine.index.codes import CodeIndex
 from engine.index.documents import Documents
 from engine.index.faiss_index import FaissVectors
 from engine.index.filters import join_filters, parse_filter
+from engine.index.joined import JoinedVectors
 from engine.index.lexical import LexicalIndex
-from engine.index.snapshot import Snapshot
+from engine.index.snapshot import Part, Snapshot
 from engine.index.table import Table
 from engine.index.values import ValuesIndex
-from engine.index.vectors import Neighbours
+from engine.index.vectors import Neighbours, VectorIndex
 from engine.index.vocabulary import VocabularyIndex
 from engine.lexicon import Lexicon
 from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
@@ -77,20 +78,21 @@ class Pipeline:
     """The indexes of one open snapshot, and the stages of a search over them; of ``documents`` only a reranker reads."""
 
     def __init__(self, snapshot: Snapshot, settings: Settings, documents: Documents) -> None:
-        folder, n = snapshot.path, snapshot.manifest.products
+        folder, parts, dead = snapshot.path, snapshot.parts, snapshot.dead
         self._documents = documents
         self.settings = settings
-        self.table = Table(folder / "table", n, settings.exchange_rates)
-        self.vectors = FaissVectors(folder / "vectors", threads=settings.threads)
+        self.table = Table(parts, settings.exchange_rates)
+        self.living = np.ones(snapshot.rows, bool)
+        self.living[dead] = False
+        self.vectors = _vectors(parts, dead, settings.threads)
         self.languages = tuple(settings.semantic_languages or snapshot.manifest.report.get("languages", ["en"]))
-        self._products = n
-        self._lexical = LexicalIndex(folder / "lexical", n)
-        codes = CodeIndex(folder / "codes")
+        self._all_live = not len(dead)
+        self._lexical = LexicalIndex(parts, dead)
         self._known = Knowledge(
-            codes=codes,
+            codes=CodeIndex(parts, dead),
             lexical=self._lexical,
-            values=ValuesIndex(folder / "values"),
-            vocabulary=VocabularyIndex(folder / "vocabulary"),
+            values=ValuesIndex(parts),
+            vocabulary=VocabularyIndex(parts),
             lexicon=Lexicon.open(folder / "lexicon"),
             currencies=self.table.currencies,
             semantic_languages=self.languages,
@@ -218,7 +220,7 @@ class Pipeline:
 
     def order(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those of ``rows`` that share words or meaning with ``q``, best first, limits and exclusions left aside."""
-        allowed = np.zeros(self._products, bool)
+        allowed = np.zeros(len(self.living), bool)
         allowed[rows] = True
         every = self.tuned(self.settings.model_copy(update={"min_relevance": 0.0, "tail_relevance": 0.0}))
         plan = replace(every.plan(SearchRequest(q=q)), allowed=allowed)
@@ -231,7 +233,7 @@ class Pipeline:
         for group in (group for groups in query.exclusions for group in groups):
             keep = ~self._lexical.affirming(group)
             allowed = keep if allowed is None else allowed & keep
-        return allowed
+        return allowed if allowed is None or self._all_live else allowed & self.living
 
     def _alpha(self, query: ParsedQuery, asked: float | None) -> float:
         """Return the weight of meaning: none for a bare code or a language the model does not know."""
@@ -255,7 +257,7 @@ class Pipeline:
     ) -> MatchSet:
         """Return the match set; without words everything allowed matches."""
         if not query.words:
-            mask = np.ones(self._products, bool) if allowed is None else allowed
+            mask = self.living.copy() if allowed is None else allowed
             whole = mask.astype(np.float32)
             return MatchSet(np.flatnonzero(mask), mask, whole, whole, 1.0, complete=True)
         return match(
@@ -271,6 +273,12 @@ class Pipeline:
             depth=self.settings.depth,
             meant=meant,
         )
+
+
+def _vectors(parts: Sequence[Part], dead: NDArray[np.int64], threads: int) -> VectorIndex:
+    """Return the vectors of all parts as one index."""
+    base, *delta = (FaissVectors(part.folder / "vectors", threads=threads) for part in parts)
+    return JoinedVectors(base, delta[0] if delta else None, dead) if delta or len(dead) else base
 
 
 def _reranker(folder: Path, snapshot: Snapshot, languages: Sequence[str]) -> Reranker:

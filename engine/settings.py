@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
     keep_snapshots: int = Field(3, ge=1, le=1000, description="Published snapshots kept for rollback.")
     max_shrink: float = Field(0.3, ge=0, le=1, description="Share of products that may vanish in one reindex.")
+    compact_share: float = Field(
+        0.1, ge=0, le=1, description="Share of the products that `daogou update` may change before everything is built into one."
+    )
     max_rejected: float = Field(0.5, ge=0, le=1, description="Share of rows that may be rejected in one reindex.")
 
     lexicons: list[Path] = Field(

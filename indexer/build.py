@@ -22,6 +22,7 @@ from engine.index.lexical import LexicalIndex
 from engine.index.lexical_builder import LexicalBuilder
 from engine.index.prefix import PrefixBuilder
 from engine.index.runs import Scratch
+from engine.index.snapshot import Part
 from engine.index.table_builder import TableBuilder
 from engine.index.values import ValuesBuilder
 from engine.index.vectors import ExactVectors, VectorIndex
@@ -46,14 +47,23 @@ _TIE = 1e-5
 
 
 def build_files(
-    spool: Spool, folder: Path, advance: Callable[[int], None], lexicon: Lexicon, asked: Mapping[str, int], scratch: Scratch
+    spool: Spool,
+    folder: Path,
+    advance: Callable[[int], None],
+    lexicon: Lexicon,
+    asked: Mapping[str, int],
+    scratch: Scratch,
+    base: Path | None = None,
 ) -> dict[str, Any]:
     """Write documents, columns, words, codes, suggestions and content hashes, and return their counts.
+
+    A delta goes by what is rare in its ``base``, the folder of another snapshot.
 
     ``asked`` are searches with their users; those whose words say nothing here are not suggested. What does not fit in the
     buffers of ``scratch`` waits there.
     """
-    documents, table, lexical = DocumentsBuilder(folder / "documents"), TableBuilder(scratch), LexicalBuilder(scratch)
+    documents, table = DocumentsBuilder(folder / "documents"), TableBuilder(scratch)
+    lexical = LexicalBuilder(scratch, base and base / "lexical")
     prefix, codes = PrefixBuilder(scratch), CodesBuilder(scratch)
     values, vocabulary = ValuesBuilder(lexicon), VocabularyBuilder(lexicon)
     for product in spool.products(range(len(spool.ids))):
@@ -68,7 +78,7 @@ def build_files(
     for product in spool.products(range(len(spool.ids))):
         values.hear(product)
     counts = {**documents.save(), **table.save(folder / "table"), **lexical.save(folder / "lexical")}
-    known = LexicalIndex(folder / "lexical", len(spool.ids))
+    known = LexicalIndex([Part(folder, 0, len(spool.ids))])
     for text, users in asked.items():
         if _says_something(text, known, lexicon):
             prefix.add_query(text, users)

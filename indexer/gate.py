@@ -13,7 +13,7 @@ import numpy as np
 from engine.engine import Engine
 from engine.errors import DaogouError, GateError
 from engine.index.faiss_index import FaissVectors
-from engine.index.snapshot import Manifest, open_snapshot
+from engine.index.snapshot import Manifest, Snapshot, open_snapshot
 from engine.schema import SearchRequest
 from engine.settings import Settings
 from indexer.spool import Spool
@@ -76,15 +76,16 @@ def check_vectors(folder: Path, recall: float) -> None:
         )
 
 
-def check_snapshot(store: Path, manifest: Manifest, settings: Settings) -> None:
-    """Refuse a finished snapshot of ``store`` that does not open as a server opens it, or lists other products.
+def check_snapshot(store: Path, manifest: Manifest, settings: Settings, verified: Snapshot | None = None) -> None:
+    """Refuse a finished snapshot of ``store`` that does not open as a server opens it, or lists other products. Files it
+    shares with one that was ``verified`` are not read again.
 
     Raises:
         GateError: with what went wrong.
     """
     quiet = settings.model_copy(update={"generator": "template", "threads": 1})
     try:
-        engine = Engine(open_snapshot(store, manifest.id), quiet)
+        engine = Engine(open_snapshot(store, manifest.id, verified), quiet)
         listed = engine.search(SearchRequest(q="", per_page=1)).found
         engine.close()
     except DaogouError as error:

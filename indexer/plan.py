@@ -36,35 +36,35 @@ def make_plan(hashes: NDArray[np.uint8], encoder: str, dimension: int, previous:
     """Return which rows to embed. Vectors are taken over by content hash uint8 ``(n, 32)``, from a snapshot of the same
     encoder, into a new file of vectors in ``folder``."""
     vectors = create_vectors(folder, len(hashes), dimension)
-    at = _known(hashes, previous, encoder, dimension)
-    if previous is not None and (at >= 0).any():
-        old = map_vectors(previous.file("vectors/vectors.faiss").parent)
+    missing = np.arange(len(hashes))
+    for part in previous.parts if previous and _alike(previous, encoder, dimension) else ():
+        at = _known(hashes[missing], map_array(part.folder / "hashes.npy"))
+        old = map_vectors(part.folder / "vectors")
         for start in range(0, len(at), _AT_A_TIME):
             places = at[start : start + _AT_A_TIME]
             kept = np.flatnonzero(places >= 0)
-            vectors[start + kept] = old[places[kept]]
-    missing = np.flatnonzero(at < 0)
+            vectors[missing[start + kept]] = old[places[kept]]
+        missing = missing[at < 0]
     return Plan(vectors, missing, len(hashes) - len(missing))
 
 
-def _known(hashes: NDArray[np.uint8], previous: Snapshot | None, encoder: str, dimension: int) -> NDArray[np.int64]:
-    """Return the row of the previous snapshot that has each hash, -1 where none has."""
-    none = np.full(len(hashes), -1, np.int64)
-    if previous is None:
-        return none
+def _alike(previous: Snapshot, encoder: str, dimension: int) -> bool:
     manifest = previous.manifest
-    if (manifest.encoder, manifest.text_version, manifest.dimension) != (encoder, TEXT_VERSION, dimension):
-        return none
-    old = map_array(previous.file("hashes.npy"))
+    return (manifest.encoder, manifest.text_version, manifest.dimension) == (encoder, TEXT_VERSION, dimension)
+
+
+def _known(hashes: NDArray[np.uint8], old: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the row of ``old`` that is each of ``hashes``, -1 where none is."""
+    found = np.full(len(hashes), -1, np.int64)
     # Found by their first eight bytes; the others decide, and one that differs is embedded again.
     first = np.ascontiguousarray(old[:, :8]).view(np.uint64).ravel()
     order = np.argsort(first, kind="stable")
-    if not len(order):
-        return none
+    if not len(order) or not len(hashes):
+        return found
     wanted = np.ascontiguousarray(hashes[:, :8]).view(np.uint64).ravel()
     places = order[np.minimum(np.searchsorted(first[order], wanted), len(order) - 1)]
     for start in range(0, len(places), _AT_A_TIME):
         some = places[start : start + _AT_A_TIME]
         same = (old[some] == hashes[start : start + _AT_A_TIME]).all(axis=1)
-        none[start : start + _AT_A_TIME][same] = some[same]
-    return none
+        found[start : start + _AT_A_TIME][same] = some[same]
+    return found

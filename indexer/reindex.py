@@ -8,7 +8,7 @@ differs. Knows nothing of queries or HTTP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,9 +19,9 @@ from engine.encoder.card import Card, read_card
 from engine.encoder.source import languages_of
 from engine.engine import Engine
 from engine.events import EventLog
+from engine.index.documents import Documents
 from engine.index.runs import Scratch
 from engine.index.snapshot import FORMAT, Manifest, Snapshot, open_snapshot
-from engine.index.strings import Strings
 from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.recommend import Orders
@@ -40,7 +40,7 @@ from indexer.sold import Sold, orders_of_log, save_recommendations
 from indexer.spool import Spool, spool_feed
 from indexer.workplace import Workplace, open_previous, previous_count, workplace
 
-__all__ = ["IndexReport", "Judge", "NullProgress", "Progress", "reindex"]
+__all__ = ["IndexReport", "Judge", "NullProgress", "Progress", "build_snapshot", "languages_read", "reindex"]
 
 _PARITY_TEXTS = 256
 
@@ -134,46 +134,67 @@ def reindex(
     started, store = time.monotonic(), Path(settings.store)
     with writer_lock(store), workplace(store, progress.note) as work:
         lexicon = Lexicon.own(*settings.lexicons)
-        popular = _popular(settings)
-        languages = settings.semantic_languages or list(languages_of(settings.model))
-        glossing = None if "zh" in languages else lexicon
+        glossing = None if "zh" in languages_read(settings) else lexicon
         previous = open_previous(store, progress.note)
         scratch = Scratch(work.scratch, buffer_bytes(settings))
         facts, spool = _read(Path(feed), format, settings, work, progress, glossing, scratch)
         check_counts(spool, previous_count(store), settings, allow_shrink=allow_shrink, rejects=work.rejects)
+        return build_snapshot(spool, facts, previous, work, scratch, settings, lexicon, progress, judge, started)
 
-        exported = _export(spool, settings, progress, glossing)
-        card = read_card(exported)
-        products, queries = open_encoders(exported, settings)
-        plan = make_plan(spool.hashes, products.fingerprint, products.dimension, previous, work.folder / "vectors")
-        progress.start("Embedding", len(plan.missing), "products")
-        embed_missing(plan, spool, products, settings.batch_size, progress.advance, glossing)
 
-        progress.start("Building", len(spool.ids), "products")
-        counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts, scratch)
-        measured = build_vectors(spool, queries, work.folder, index_bytes(settings))
-        sold = _sold(settings, spool.ids)
-        counts |= save_recommendations(sold.orders, plan.vectors, work.folder, settings.min_buyers)
-        link_encoder(exported, work.folder)
-        check_vectors(work.folder, measured["recall"])
-        manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured | {"languages": languages})
+def languages_read(settings: Settings) -> list[str]:
+    """Return the languages that the model of the settings reads."""
+    return settings.semantic_languages or list(languages_of(settings.model))
 
-        removed = _gone(Strings(previous.file("documents/ids.txt").with_suffix("")), spool.ids) if previous else 0
-        judged: list[dict[str, Any]] = []
-        changed = previous is None or not _same(previous.manifest, manifest)
-        if changed:
-            finished = finish(work.root, work.folder, manifest)
-            check_snapshot(work.root, manifest, settings)
-            if judge and previous and previous.manifest.encoder != manifest.encoder:
-                judged = _judged(judge, previous, open_snapshot(work.root, manifest.id), settings, progress)
-            _note_people(settings, manifest.id, sold.people)
-            publish(store, finished)
-        else:
-            progress.note("Nothing changed, so the current snapshot stays.")
-        # Also when nothing changed: a writer killed after publishing did not get here.
-        prune(store, settings.keep_snapshots, previous.manifest.id if previous else "")
-        snapshot = manifest.id if changed or previous is None else previous.manifest.id
-        rejects = work.keep_rejects(manifest.id if changed else "") if spool.rejected else ""
+
+def build_snapshot(
+    spool: Spool,
+    facts: dict[str, Any],
+    previous: Snapshot | None,
+    work: Workplace,
+    scratch: Scratch,
+    settings: Settings,
+    lexicon: Lexicon,
+    progress: Progress,
+    judge: Judge | None,
+    started: float,
+) -> IndexReport:
+    """Make a whole snapshot of cleaned products and publish it, unless it changes nothing. The store is locked by the caller."""
+    store, languages = Path(settings.store), languages_read(settings)
+    glossing = None if "zh" in languages else lexicon
+    popular = _popular(settings)
+    exported = _export(spool, settings, progress, glossing)
+    card = read_card(exported)
+    products, queries = open_encoders(exported, settings)
+    plan = make_plan(spool.hashes, products.fingerprint, products.dimension, previous, work.folder / "vectors")
+    progress.start("Embedding", len(plan.missing), "products")
+    embed_missing(plan, spool, products, settings.batch_size, progress.advance, glossing)
+
+    progress.start("Building", len(spool.ids), "products")
+    counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts, scratch)
+    measured = build_vectors(spool, queries, work.folder, index_bytes(settings))
+    sold = _sold(settings, spool.ids)
+    counts |= save_recommendations(sold.orders, plan.vectors, work.folder, settings.min_buyers)
+    link_encoder(exported, work.folder)
+    check_vectors(work.folder, measured["recall"])
+    manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured | {"languages": languages})
+
+    removed = _gone(_ids_of(previous), spool.ids) if previous else 0
+    judged: list[dict[str, Any]] = []
+    changed = previous is None or not _same(previous.manifest, manifest)
+    if changed:
+        finished = finish(work.root, work.folder, manifest)
+        check_snapshot(work.root, manifest, settings)
+        if judge and previous and previous.manifest.encoder != manifest.encoder:
+            judged = _judged(judge, previous, open_snapshot(work.root, manifest.id), settings, progress)
+        _note_people(settings, manifest.id, sold.people)
+        publish(store, finished)
+    else:
+        progress.note("Nothing changed, so the current snapshot stays.")
+    # Also when nothing changed: a writer killed after publishing did not get here.
+    prune(store, settings.keep_snapshots, previous.manifest.id if previous else "")
+    snapshot = manifest.id if changed or previous is None else previous.manifest.id
+    rejects = work.keep_rejects(manifest.id if changed else "") if spool.rejected else ""
     return IndexReport(
         snapshot=snapshot,
         previous=previous.manifest.id if previous else "",
@@ -195,6 +216,12 @@ def reindex(
         judged=judged,
         seconds=round(time.monotonic() - started, 2),
     )
+
+
+def _ids_of(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the ids of a snapshot's products in their order."""
+    documents = Documents(snapshot.parts, snapshot.dead)
+    return (documents.ids[row] for row in documents.living())
 
 
 def _read(
@@ -292,7 +319,7 @@ def _parity(card: Card) -> dict[str, Any]:
     return card.parity.model_dump() if card.parity else {}
 
 
-def _gone(before: Sequence[str], now: Sequence[str]) -> int:
+def _gone(before: Iterable[str], now: Iterable[str]) -> int:
     """Return how many of the ids ``before`` are not among those ``now``; both are sorted."""
     ahead = iter(now)
     reached = next(ahead, None)

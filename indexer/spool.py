@@ -58,6 +58,9 @@ class Spool:
                 yield Product.from_document(orjson.loads(stream.readline()))
 
 
+_NOWHERE = -1
+
+
 class Rows(Protocol):
     """Rows of a feed, and how many bytes of it were read."""
 
@@ -79,8 +82,13 @@ def spool_feed(
     advance: Callable[[int], None],
     lexicon: Lexicon | None = None,
     buffer_bytes: int = 1 << 24,
+    *,
+    changes: Callable[[Product], bool] = lambda _: True,
+    also: Iterable[Product] = (),
 ) -> Spool:
     """Read and clean a whole feed into ``folder``; every rejected row goes to ``rejects`` with its line and reason.
+
+    A product of the feed that ``changes`` nothing is left out; ``also`` are products that the feed does not speak of.
 
     Raises:
         FeedError: the feed breaks off. What was rejected until then is in ``rejects``.
@@ -106,7 +114,9 @@ def spool_feed(
                 max_price=settings.max_price,
                 max_cell_chars=settings.max_cell_chars,
             )
-            if isinstance(result, Cleaned) and not _new(known, result.product, out.tell(), lexicon):
+            changing = isinstance(result, Cleaned) and changes(result.product)
+            place = out.tell() if changing else _NOWHERE
+            if isinstance(result, Cleaned) and not _new(known, result.product, place, lexicon):
                 detail = f"An earlier row has the id {result.product.id!r} and was kept. Give each product its own id."
                 result = Rejection(row.line, result.product.id, "duplicate_id", detail)
             if isinstance(result, Rejection):
@@ -115,11 +125,15 @@ def spool_feed(
                 refused.write("\t".join(" ".join(c.split()) for c in cells) + "\n")
             else:
                 repairs.update(result.repairs)
-                out.write(orjson.dumps(result.product.to_document()) + b"\n")
+                if changing:
+                    out.write(orjson.dumps(result.product.to_document()) + b"\n")
             if rows % 200 == 0:
                 advance(feed.bytes_read - done)
                 done = feed.bytes_read
         advance(feed.bytes_read - done)
+        for product in also:
+            if _new(known, product, out.tell(), lexicon):
+                out.write(orjson.dumps(product.to_document()) + b"\n")
         return Spool(path, *_sorted(known, folder), rejected, repairs, rows)
 
 
@@ -153,10 +167,11 @@ def _new(known: sqlite3.Connection, product: Product, place: int, lexicon: Lexic
 
 def _sorted(known: sqlite3.Connection, folder: Path) -> tuple[Strings, NDArray[np.int64], NDArray[np.uint8]]:
     """Write ids, places and hashes in the order of ids, and return them in place."""
-    (n,) = known.execute("SELECT count(*) FROM product").fetchone()
+    (n,) = known.execute("SELECT count(*) FROM product WHERE place >= 0").fetchone()
     places, hashes = create_array(folder / "places.npy", np.int64, n), create_array(folder / "hashes.npy", np.uint8, n, 32)
     ids = StringsWriter(folder / "ids")
-    for row, (product_id, place, digest) in enumerate(known.execute("SELECT id, place, hash FROM product ORDER BY id")):
+    kept = known.execute("SELECT id, place, hash FROM product WHERE place >= 0 ORDER BY id")
+    for row, (product_id, place, digest) in enumerate(kept):
         ids.add(product_id)
         places[row], hashes[row] = place, np.frombuffer(digest, np.uint8)
     ids.close()

@@ -201,7 +201,7 @@ class FakeStore:
     def pointer(self, _store: Path) -> str:
         return self.current
 
-    def open(self, _settings: Settings) -> FakeEngine:
+    def open(self, _settings: Settings, _serving: object = None) -> FakeEngine:
         name = self.current
         if not name or name in self.broken:
             raise SnapshotError(f"Snapshot {name} is corrupt.")
@@ -212,7 +212,7 @@ class FakeStore:
 def engines_of(store: FakeStore, on_failure: Callable[[], None] = lambda: None) -> Engines:
     """Return what opens and lends the engines of a store, without polling it."""
     settings = Settings()
-    return Engines(lambda: store.open(settings), lambda: store.pointer(settings.store), 0.001, on_failure)
+    return Engines(lambda _: store.open(settings), lambda: store.pointer(settings.store), 0.001, on_failure)
 
 
 def fake_app():
@@ -223,7 +223,7 @@ def fake_app():
     settings = load_settings()
     file = Path(os.environ["FAKE_POINTER"])
     read = file.read_text
-    return create_app(settings, lambda _settings: FakeEngine(read()), lambda _store: read() if file.exists() else "")
+    return create_app(settings, lambda _settings, _serving: FakeEngine(read()), lambda _store: read() if file.exists() else "")
 
 
 if __name__ == "__main__":

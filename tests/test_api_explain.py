@@ -141,7 +141,7 @@ def test_a_client_that_leaves_stops_the_generator_and_frees_the_engine(app, stor
 
 def test_searches_are_answered_while_generators_wait_and_streams_are_capped():
     WaitingEngine.go.clear()
-    app = create_app(Settings(), lambda _settings: WaitingEngine("s1"), lambda _store: "s1")
+    app = create_app(Settings(), lambda _settings, _serving: WaitingEngine("s1"), lambda _store: "s1")
     body = {"q": "why", "ids": ["s1/1"]}
     replies = []
     with TestClient(app) as client:

@@ -101,7 +101,7 @@ def test_an_unreadable_pointer_keeps_what_serves(store, failures):
             raise OSError("disk on fire")
         return "s1"
 
-    engines = Engines(lambda: store.open(Settings()), pointer, 0.001, lambda: failures.append(1))
+    engines = Engines(lambda _: store.open(Settings()), pointer, 0.001, lambda: failures.append(1))
     engines.refresh()
     engines.refresh()
     assert failures

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from engine.errors import FilterError
 from engine.index.filters import join_filters, parse_filter, quote
 from engine.index.runs import Scratch
+from engine.index.snapshot import Part
 from engine.index.table import Table
 from engine.index.table_builder import TableBuilder
 from engine.schema import Money, Product, Quantity
@@ -24,8 +25,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     builder = TableBuilder(Scratch(folder, 1 << 20))
     for p in PRODUCTS:
         builder.add(p)
-    builder.save(folder)
-    return Table(folder, len(PRODUCTS))
+    builder.save(folder / "table")
+    return Table([Part(folder, 0, len(PRODUCTS))])
 
 
 def allowed(table: Table, text: str) -> set[int]:
@@ -112,7 +113,7 @@ def test_currencies_meet_only_by_a_rate(tmp_path: Path) -> None:
     builder = TableBuilder(Scratch(tmp_path, 1 << 20))
     builder.add(Product("a", "a", price=Money(1000, "USD")))
     builder.add(Product("b", "b", price=Money(5000, "CNY")))
-    builder.save(tmp_path)
-    assert allowed(Table(tmp_path, 2), "price:<=60CNY") == {1}
-    assert allowed(Table(tmp_path, 2, {"USD": 7.0, "CNY": 1.0}), "price:<=60CNY") == {1}
-    assert allowed(Table(tmp_path, 2, {"USD": 7.0, "CNY": 1.0}), "price:<=70CNY") == {0, 1}
+    builder.save(tmp_path / "table")
+    assert allowed(Table([Part(tmp_path, 0, 2)]), "price:<=60CNY") == {1}
+    assert allowed(Table([Part(tmp_path, 0, 2)], {"USD": 7.0, "CNY": 1.0}), "price:<=60CNY") == {1}
+    assert allowed(Table([Part(tmp_path, 0, 2)], {"USD": 7.0, "CNY": 1.0}), "price:<=70CNY") == {0, 1}

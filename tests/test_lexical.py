@@ -10,6 +10,7 @@ import pytest
 from engine.index.lexical import K1, LexicalIndex, Measured
 from engine.index.lexical_builder import B, LexicalBuilder
 from engine.index.runs import Scratch
+from engine.index.snapshot import Part
 from engine.language import terms, words
 from engine.text import FIELDS, lexical_fields
 from shop import random_products
@@ -44,8 +45,8 @@ def index(documents: list[dict[str, str]], tmp_path_factory: pytest.TempPathFact
     builder = LexicalBuilder(Scratch(folder, 1 << 20))
     for d in documents:
         builder.add(d)
-    builder.save(folder)
-    return LexicalIndex(folder, len(documents))
+    builder.save(folder / "lexical")
+    return LexicalIndex([Part(folder, 0, len(documents))])
 
 
 @pytest.mark.parametrize("query", ["tent", "waterproof jacket", "steel kettle red", "外套", "防水 水壶"])
@@ -73,23 +74,23 @@ def test_affirming_ignores_what_is_negated(tmp_path: Path) -> None:
     builder = LexicalBuilder(Scratch(tmp_path, 1 << 20))
     for title in titles:
         builder.add({"title": title, "description": "never plastic"})
-    builder.save(tmp_path)
-    index = LexicalIndex(tmp_path, len(titles))
+    builder.save(tmp_path / "lexical")
+    index = LexicalIndex([Part(tmp_path, 0, len(titles))])
     assert np.flatnonzero(index.affirming(words("plastic"))).tolist() == [0]
     assert np.flatnonzero(index.affirming(words("塑料"))).tolist() == [5]
 
 
 def test_an_empty_catalogue_answers(tmp_path: Path) -> None:
-    LexicalBuilder(Scratch(tmp_path, 1 << 20)).save(tmp_path)
-    assert len(LexicalIndex(tmp_path, 0).search(words("tent")).score) == 0
+    LexicalBuilder(Scratch(tmp_path, 1 << 20)).save(tmp_path / "lexical")
+    assert len(LexicalIndex([Part(tmp_path, 0, 0)]).search(words("tent")).score) == 0
 
 
 def test_joined_alternatives_each_stand_for_themselves(tmp_path: Path) -> None:
     builder = LexicalBuilder(Scratch(tmp_path, 1 << 20))
     for title in ("Keyboard gray/black", "Mouse wireless+bluetooth", "Keyboard non-black", "Blackboard"):
         builder.add({"title": title})
-    builder.save(tmp_path)
-    index = LexicalIndex(tmp_path, 4)
+    builder.save(tmp_path / "lexical")
+    index = LexicalIndex([Part(tmp_path, 0, 4)])
     assert index.affirming(words("black")).tolist() == [True, False, False, False]
     assert index.affirming(words("wireless")).tolist() == [False, True, False, False]
 
@@ -99,8 +100,8 @@ def test_a_measure_counts_however_a_product_says_it(tmp_path: Path) -> None:
     builder = LexicalBuilder(Scratch(tmp_path, 1 << 20))
     for title in titles:
         builder.add({"title": title})
-    builder.save(tmp_path)
-    index = LexicalIndex(tmp_path, len(titles))
+    builder.save(tmp_path / "lexical")
+    index = LexicalIndex([Part(tmp_path, 0, len(titles))])
     has = np.array([True, True, False, False])
     plain = index.search(words("patch cable 5ft"))
     one = index.search(words("patch cable 5ft"), (), [Measured(2, 3, has)])

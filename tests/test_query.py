@@ -13,6 +13,7 @@ from engine.index.codes import CodeIndex, CodesBuilder, codes_of
 from engine.index.lexical import LexicalIndex
 from engine.index.lexical_builder import LexicalBuilder
 from engine.index.runs import Scratch
+from engine.index.snapshot import Part
 from engine.index.values import ValuesBuilder, ValuesIndex
 from engine.index.vocabulary import VocabularyBuilder, VocabularyIndex
 from engine.lexicon import Lexicon
@@ -57,11 +58,12 @@ def knowledge(folder: Path, currencies: Sequence[str] = ("USD",)) -> Knowledge:
     lexical.save(folder / "lexical")
     values.save(folder / "values")
     vocabulary.save(folder / "vocabulary")
+    parts = [Part(folder, 0, len(PRODUCTS))]
     return Knowledge(
-        CodeIndex(folder / "codes"),
-        LexicalIndex(folder / "lexical", len(PRODUCTS)),
-        ValuesIndex(folder / "values"),
-        VocabularyIndex(folder / "vocabulary"),
+        CodeIndex(parts),
+        LexicalIndex(parts),
+        ValuesIndex(parts),
+        VocabularyIndex(parts),
         lexicon,
         currencies,
     )

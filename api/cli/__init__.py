@@ -30,6 +30,7 @@ from api.cli import (
     store,
     train,
     tune,
+    update,
 )
 from engine.errors import DaogouError
 
@@ -70,7 +71,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (index, estimate, search, events, people, experiment, evaluate, convert, report, judge, tune, train, store, doctor):
+_COMMANDS = (
+    index, update, estimate, search, events, people, experiment, evaluate, convert, report, judge, tune, train, store, doctor,
+)  # fmt: skip
+for module in _COMMANDS:
     module.register(app)
 
 

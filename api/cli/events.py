@@ -82,7 +82,7 @@ def _known_products(settings: Settings) -> Callable[[str], bool]:
         snapshot = open_snapshot(settings.store)
     except SnapshotError:
         return lambda product: False
-    return frozenset(Documents(snapshot.path / "documents", snapshot.manifest.products).ids).__contains__
+    return frozenset(Documents(snapshot.parts, snapshot.dead).ids).__contains__
 
 
 def _show(report: ImportReport, console: Console) -> None:

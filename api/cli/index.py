@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from indexer.reindex import IndexReport, Judge
 
-__all__ = ["register"]
+__all__ = ["Bars", "register"]
 
 _COLUMNS_SHOWN = 12
 _REJECTS_SHOWN = 5
 
 
-class _Bars:
+class Bars:
     """Draws the progress of a reindex: a bar for each stage, with a rate and the time left."""
 
     def __init__(self, console: Console) -> None:
@@ -91,7 +91,7 @@ def _index(
 
     settings = load_settings(store=store, model=model, default_currency=currency, query_log=query_log)
     console = Console(stderr=True, highlight=False)
-    bars = None if quiet else _Bars(console)
+    bars = None if quiet else Bars(console)
     with bars.bars if bars else nullcontext():
         report = reindex(
             feed,

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["ArrayWriter", "RawArray", "create_array", "map_array", "places_in_order"]
+__all__ = ["NO_ROWS", "ArrayWriter", "RawArray", "create_array", "map_array", "places_in_order"]
 
 
+NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
 _WAITING = 16_384
 """Numbers that are written together."""
 

@@ -13,8 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.index.arrays import ArrayWriter, map_array
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.index.arrays import NO_ROWS, ArrayWriter, map_array
 from engine.index.runs import Scratch, SortedRuns
+from engine.index.snapshot import Part
 from engine.index.strings import Strings, StringsWriter
 from engine.language import Word, normalize_code
 from engine.schema import Product
@@ -71,18 +75,23 @@ class CodesBuilder:
 
 
 class CodeIndex:
-    """A saved code list. Thread-safe: nothing on it changes."""
+    """The saved codes of all parts of a snapshot. Thread-safe: nothing on it changes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._codes = Strings(folder / "codes")
-        self._rows = map_array(folder / "rows.npy")
+    def __init__(self, parts: Sequence[Part], dead: NDArray[np.int64] = NO_ROWS) -> None:
+        self._parts = [
+            (Strings(part.folder / "codes" / "codes"), map_array(part.folder / "codes" / "rows.npy"), part.first) for part in parts
+        ]
+        self._dead = dead
 
     def rows(self, code: str) -> tuple[int, ...]:
         """Return the rows that bear a normalised code, in order."""
-        first = last = self._codes.bisect(code)
-        while last < len(self._codes) and self._codes[last] == code:
-            last += 1
-        return tuple(int(r) for r in self._rows[first:last])
+        found: list[int] = []
+        for codes, rows, offset in self._parts:
+            first = last = codes.bisect(code)
+            while last < len(codes) and codes[last] == code:
+                last += 1
+            found += (rows[first:last] + offset).tolist()
+        return tuple(found if not len(self._dead) else (row for row in found if not np.isin(row, self._dead)))
 
     def find(self, text: str, found: Sequence[Word]) -> list[CodeMatch]:
         """Return the codes in a query, left to right, longest first, without overlaps."""

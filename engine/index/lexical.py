@@ -9,21 +9,22 @@ gets its **coverage**: how much of the query, weighted by rarity, a product has.
 affirm a word, for exclusions: a term is affirmed where a field states it and no negation stands before it.
 
 On disk: ``lexical/terms`` (:mod:`engine.index.strings`, sorted), ``indptr.npy`` int64 ``(terms + 1,)``, ``rows.npy`` int32,
-``impacts.npy`` float32, ``affirmed.npy`` bool (one per posting) and ``idf.npy`` float32. Written by
-:mod:`engine.index.lexical_builder`. Knows nothing of products.
+``impacts.npy`` float32, ``affirmed.npy`` bool (one per posting), ``idf.npy`` float32, ``mean.npy`` float64 (the mean length of each
+field) and ``products.npy`` int64 (how many). Written by :mod:`engine.index.lexical_builder`. Knows nothing of products.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.index.arrays import map_array
+from engine.index.arrays import NO_ROWS, map_array
+from engine.index.snapshot import Part
 from engine.index.strings import Strings
 from engine.language import Term, Word, is_stop, terms
 
@@ -63,22 +64,63 @@ class LexicalScores:
     coverage: NDArray[np.float32]
 
 
-class LexicalIndex:
-    """A saved index, memory-mapped. Thread-safe: nothing on it changes."""
+class _Postings:
+    """The postings of one part of a snapshot."""
 
-    def __init__(self, folder: Path, n: int) -> None:
-        self.n = n
-        self._place = lru_cache(_REMEMBERED)(Strings(folder / "terms").find)
-        self._indptr, self._rows, self._impacts, self._affirmed, self._idf = (
-            map_array(folder / f"{name}.npy")
-            for name in ("indptr", "rows", "impacts", "affirmed", "idf")
+    def __init__(self, part: Part) -> None:
+        folder = part.folder / "lexical"
+        self.rows = part.rows
+        self.place = lru_cache(_REMEMBERED)(Strings(folder / "terms").find)
+        self.indptr, self.at, self.impacts, self.affirmed, self.idf = (
+            map_array(folder / f"{name}.npy") for name in ("indptr", "rows", "impacts", "affirmed", "idf")
         )
-        self._rarest = float(self._idf.max()) if len(self._idf) else 1.0
+
+    def span(self, term: str) -> slice | None:
+        """Return where the postings of a term lie."""
+        place = self.place(term)
+        return None if place < 0 else slice(int(self.indptr[place]), int(self.indptr[place + 1]))
+
+    def add_word(self, group: Sequence[Term], share: float, score: NDArray[np.float32], coverage: NDArray[np.float32]) -> None:
+        """Add one word to what the rows of this part have: the whole form scores fully, its parts and neighbouring pairs help
+        a little."""
+        whole = [(t, s) for t in group if (s := self.span(t.text)) is not None]
+        if len(whole) == 1 and whole[0][0].cover == 1.0:
+            span = whole[0][1]
+            rows = self.at[span].astype(np.intp)  # numpy converts an index at every use
+            score[rows] += self.impacts[span]
+            coverage[rows] += np.float32(share)
+            return
+        part = np.zeros(len(score), np.float32)
+        touched = []
+        for term, span in whole:
+            rows = self.at[span].astype(np.intp)
+            score[rows] += self.impacts[span] * np.float32(max(term.cover, _PAIR_WEIGHT) if term.cover < 1 else 1.0)
+            part[rows] += np.float32(term.cover)
+            touched.append((rows, coverage[rows]))
+        for rows, before in touched:  # a row of several terms is set to the same value each time
+            coverage[rows] = before + np.minimum(part[rows], 1.0) * np.float32(share)
+
+
+class LexicalIndex:
+    """The saved postings of all parts of a snapshot, memory-mapped. Thread-safe: nothing on it changes.
+
+    How rare a word is goes by the base, as its length norms do, until the delta is built into it.
+    """
+
+    def __init__(self, parts: Sequence[Part], dead: NDArray[np.int64] = NO_ROWS) -> None:
+        self.n = sum(part.size for part in parts)
+        self._parts = [_Postings(part) for part in parts]
+        self._dead = dead
+        idf = self._parts[0].idf
+        self._rarest = float(idf.max()) if len(idf) else 1.0
 
     def spread(self, word: Word) -> int:
         """Return how many products have the word, in any form that is the whole word."""
-        spans = [self._span(t.text) for t in terms([word]) if t.cover == 1.0]
-        return max((span.stop - span.start for span in spans if span is not None), default=0)
+        spread = 0
+        for part in self._parts:
+            spans = [part.span(t.text) for t in terms([word]) if t.cover == 1.0]
+            spread += max((span.stop - span.start for span in spans if span is not None), default=0)
+        return spread
 
     def search(
         self, found: Sequence[Word], concepts: Sequence[Concept] = (), measured: Sequence[Measured] = ()
@@ -122,6 +164,7 @@ class LexicalIndex:
             if options:
                 said = {i: grouped[i] for i in range(c.first, c.last) if i in grouped}
                 self._add_concept(said, mass, options, total, score, coverage)
+        score[self._dead] = coverage[self._dead] = 0
         return LexicalScores(score, coverage)
 
     def _alternatives(self, concept: Concept) -> list[list[list[Term]]]:
@@ -136,7 +179,7 @@ class LexicalIndex:
         return out
 
     def _known(self, group: Sequence[Term]) -> bool:
-        return any(t.cover == 1.0 and self._place(t.text) >= 0 for t in group)
+        return any(t.cover == 1.0 and part.place(t.text) >= 0 for t in group for part in self._parts)
 
     def _add_concept(
         self,
@@ -190,37 +233,24 @@ class LexicalIndex:
         mask = np.ones(self.n, bool)
         for word in found:
             one = np.zeros(self.n, bool)
-            for term in terms([word]):
-                if term.cover == 1.0 and (span := self._span(term.text)):
-                    one[self._rows[span][self._affirmed[span]]] = True
+            for part, term in itertools.product(self._parts, terms([word])):
+                if term.cover == 1.0 and (span := part.span(term.text)):
+                    one[part.at[span][part.affirmed[span]] + part.rows.start] = True
             mask &= one
         return mask if found else np.zeros(self.n, bool)
 
-    def _span(self, term: str) -> slice | None:
-        place = self._place(term)
-        return None if place < 0 else slice(int(self._indptr[place]), int(self._indptr[place + 1]))
-
     def _mass(self, group: Sequence[Term]) -> float:
-        places = [self._place(t.text) for t in group if t.cover == 1.0]
-        return max((float(self._idf[place]) for place in places if place >= 0), default=self._rarest)
+        known = [
+            float(part.idf[place])
+            for part in self._parts
+            for place in (part.place(t.text) for t in group if t.cover == 1.0)
+            if place >= 0
+        ]
+        return max(known, default=self._rarest)
 
     def _add_word(
         self, group: Sequence[Term], share: float, score: NDArray[np.float32], coverage: NDArray[np.float32]
     ) -> None:
-        """Add one word: the whole form scores fully, its parts and neighbouring pairs help a little."""
-        whole = [(t, s) for t in group if (s := self._span(t.text)) is not None]
-        if len(whole) == 1 and whole[0][0].cover == 1.0:
-            span = whole[0][1]
-            rows = self._rows[span].astype(np.intp)  # numpy converts an index at every use
-            score[rows] += self._impacts[span]
-            coverage[rows] += np.float32(share)
-            return
-        part = np.zeros(self.n, np.float32)
-        touched = []
-        for term, span in whole:
-            rows = self._rows[span].astype(np.intp)
-            score[rows] += self._impacts[span] * np.float32(max(term.cover, _PAIR_WEIGHT) if term.cover < 1 else 1.0)
-            part[rows] += np.float32(term.cover)
-            touched.append((rows, coverage[rows]))
-        for rows, before in touched:  # a row of several terms is set to the same value each time
-            coverage[rows] = before + np.minimum(part[rows], 1.0) * np.float32(share)
+        """Add one word to what every row has."""
+        for part in self._parts:
+            part.add_word(group, share, score[part.rows], coverage[part.rows])

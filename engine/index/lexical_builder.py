@@ -20,6 +20,7 @@ from engine.index.arrays import ArrayWriter, RawArray, create_array, map_array, 
 from engine.index.hashed import HashedStrings, Numbers
 from engine.index.lexical import K1
 from engine.index.runs import Scratch
+from engine.index.strings import Strings
 from engine.language import Word, terms, words
 from engine.text import FIELDS
 
@@ -41,9 +42,13 @@ _SORTING = 8
 
 
 class LexicalBuilder:
-    """Collects products one at a time; :meth:`save` writes the index."""
+    """Collects products one at a time; :meth:`save` writes the index.
 
-    def __init__(self, scratch: Scratch) -> None:
+    A delta goes by the mean lengths and the rarity of words in its ``base``, the folder of another index.
+    """
+
+    def __init__(self, scratch: Scratch, base: Path | None = None) -> None:
+        self._base = base
         self._strings = HashedStrings(scratch, "terms")
         self._said, self._postings = (
             RawArray(scratch.folder / f"{name}.raw", dtype) for name, dtype in (("said", _SAID), ("postings", _POSTING))
@@ -101,9 +106,9 @@ class LexicalBuilder:
         if self._terms:
             self._flush()
         numbers = self._strings.save(folder / "terms")
-        documents = self._combine(numbers)
-        n = self._n
-        idf = np.log1p((n - documents + 0.5) / (documents + 0.5))
+        mean = self._mean_lengths()
+        documents = self._combine(numbers, mean)
+        idf = self._rarity(folder / "terms", documents)
         indptr = np.concatenate(([0], np.cumsum(documents))).astype(np.int64)
         size = int(indptr[-1])
         out = {
@@ -118,15 +123,35 @@ class LexicalBuilder:
             out["affirmed"][at] = piece["affirmed"]
         np.save(folder / "indptr.npy", indptr, allow_pickle=False)
         np.save(folder / "idf.npy", idf.astype(np.float32), allow_pickle=False)
+        np.save(folder / "mean.npy", mean, allow_pickle=False)
+        np.save(folder / "products.npy", np.array([self._n], np.int64), allow_pickle=False)
         self._said.remove()
         self._postings.remove()
         return {"terms": len(idf), "postings": size}
 
-    def _combine(self, numbers: Numbers) -> NDArray[np.int64]:
-        """Write what each product says of each term in all fields together, and return how many products say each term."""
+    def _mean_lengths(self) -> NDArray[np.float64]:
+        """Return the mean length of each field."""
         self._lengths.close()
+        if self._base:
+            return map_array(self._base / "mean.npy")
         lengths = map_array(self._lengths_path).reshape(-1, len(FIELDS))
-        mean = np.maximum(lengths.mean(axis=0), 1e-9) if len(lengths) else np.ones(len(FIELDS))
+        return np.maximum(lengths.mean(axis=0), 1e-9) if len(lengths) else np.ones(len(FIELDS))
+
+    def _rarity(self, terms: Path, documents: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the inverse document frequency of each term."""
+        if not self._base:
+            return np.asarray(np.log1p((self._n - documents + 0.5) / (documents + 0.5)), np.float64)
+        known, rarity = Strings(self._base / "terms"), map_array(self._base / "idf.npy")
+        n = int(map_array(self._base / "products.npy")[0])
+        idf: NDArray[np.float64] = np.asarray(np.log1p(np.maximum(n - documents + 0.5, 0.5) / (documents + 0.5)), np.float64)
+        for place, term in enumerate(Strings(terms)):
+            if (at := known.find(term)) >= 0:
+                idf[place] = rarity[at]
+        return idf
+
+    def _combine(self, numbers: Numbers, mean: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Write what each product says of each term in all fields together, and return how many products say each term."""
+        lengths = map_array(self._lengths_path).reshape(-1, len(FIELDS))
         weight = np.fromiter(FIELDS.values(), np.float64)
         documents = np.zeros(len(numbers), np.int64)
         for said in self._said:

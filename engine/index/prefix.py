@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pypinyin import lazy_pinyin
 
-from engine.index.arrays import ArrayWriter, map_array
+from engine.index.arrays import NO_ROWS, ArrayWriter, map_array
 from engine.index.runs import Scratch, SortedRuns
+from engine.index.snapshot import Part
 from engine.index.strings import Strings, StringsWriter
 from engine.language import fold, folded_line, is_stop, words
 from engine.schema import Product, Suggestion
@@ -136,26 +137,39 @@ def _slips(typed: str) -> Iterator[str]:
 
 
 class PrefixIndex:
-    """Saved suggestions. Thread-safe: nothing on it changes."""
+    """The saved suggestions of all parts of a snapshot. Thread-safe: nothing on it changes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._keys, self._texts = Strings(folder / "keys"), Strings(folder / "texts")
-        self._entries, self._kinds, self._weights = (map_array(folder / f"{n}.npy") for n in ("entries", "kinds", "weights"))
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = [_Saved(part.folder / "prefix") for part in parts]
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
         """Return at most ``limit`` completions of ``typed``, the most common first, ties by text."""
         prefix = folded_line(typed)
         if not prefix:
             return []
-        entries = self._beginning(prefix)
-        if not len(entries) and _LEAST_FORGIVEN <= len(prefix) <= _MOST_FORGIVEN and prefix.isascii():
-            slips = dict.fromkeys(_slips(prefix))
-            entries = np.unique(np.concatenate([np.empty(0, np.int32), *map(self._beginning, slips)]))
-        best = sorted(entries, key=lambda n: (-self._weights[n], self._texts[int(n)]))[:limit]
-        return [self._suggestion(int(n), prefix) for n in best]
+        found = [entry for part in self._parts for entry in part.beginning(prefix)]
+        if not found and _LEAST_FORGIVEN <= len(prefix) <= _MOST_FORGIVEN and prefix.isascii():
+            slips = list(dict.fromkeys(_slips(prefix)))
+            found = [entry for part in self._parts for entry in part.beginning(*slips)]
+        once: dict[str, tuple[str, _Kind]] = {}
+        for _, text, kind in sorted(found, key=lambda entry: (-entry[0], entry[1])):
+            once.setdefault(fold(text)[0] if len(self._parts) > 1 else text, (text, kind))
+        return [_suggestion(text, kind, prefix) for text, kind in itertools.islice(once.values(), limit)]
+
+
+class _Saved:
+    """The suggestions of one part."""
+
+    def __init__(self, folder: Path) -> None:
+        self._keys, self._texts = Strings(folder / "keys"), Strings(folder / "texts")
+        self._entries, self._kinds, self._weights = (map_array(folder / f"{n}.npy") for n in ("entries", "kinds", "weights"))
+
+    def beginning(self, *prefixes: str) -> list[tuple[float, str, _Kind]]:
+        """Return weight, text and kind of what has a key that begins with any of ``prefixes``; only the heaviest of very many."""
+        entries = np.unique(np.concatenate([NO_ROWS, *map(self._beginning, prefixes)]))
+        return [(float(self._weights[n]), self._texts[n], _KINDS[self._kinds[n]]) for n in entries.tolist()]
 
     def _beginning(self, prefix: str) -> NDArray[np.int32]:
-        """Return the entries that a key begins with ``prefix`` for; only the heaviest of very many."""
         first = self._keys.bisect(prefix)
         if first == len(self._keys) or not self._keys[first].startswith(prefix):
             return np.empty(0, np.int32)
@@ -165,11 +179,11 @@ class PrefixIndex:
             entries = entries[np.argpartition(-self._weights[entries], _SORTED)[:_SORTED]]
         return np.asarray(entries, np.int32)
 
-    def _suggestion(self, entry: int, prefix: str) -> Suggestion:
-        text, kind = self._texts[entry], _KINDS[self._kinds[entry]]
-        folded, places = fold(text)
-        at = folded.find(prefix)
-        while at > 0 and folded[at - 1].isalnum() and folded[at] < _HAN_FROM:
-            at = folded.find(prefix, at + 1)
-        spans = [(places[at], places[at + len(prefix) - 1] + 1)] if at >= 0 else []
-        return Suggestion(text=text, kind=kind, spans=spans)
+
+def _suggestion(text: str, kind: _Kind, prefix: str) -> Suggestion:
+    folded, places = fold(text)
+    at = folded.find(prefix)
+    while at > 0 and folded[at - 1].isalnum() and folded[at] < _HAN_FROM:
+        at = folded.find(prefix, at + 1)
+    spans = [(places[at], places[at + len(prefix) - 1] + 1)] if at >= 0 else []
+    return Suggestion(text=text, kind=kind, spans=spans)

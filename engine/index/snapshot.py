@@ -6,6 +6,10 @@
       encoders/FINGERPRINT/      exported models, shared by snapshots through hard links
       snapshots/ID/manifest.json format, text version, encoder, counts, size and SHA-256 of every file
       snapshots/ID/…             documents, columns, vectors, lexical, codes, prefix, encoder
+      snapshots/ID/delta/…       the same again for products that came or changed since, and
+      snapshots/ID/tombstones.npy  int64, rows of those that are gone or lie in the delta now
+
+Rows of the delta follow those of the base.
 
 A folder without a manifest does not exist. :func:`open_snapshot` checks the size and SHA-256 of every file before
 any parser sees it. Reading only: writing is ``indexer.publish``'s. Knows nothing of what the files mean.
@@ -20,11 +24,15 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import SnapshotError
 
-__all__ = ["FORMAT", "Manifest", "Snapshot", "current_id", "list_snapshots", "open_snapshot", "sha256_of"]
+if TYPE_CHECKING:  # a manifest is read without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["FORMAT", "Manifest", "Part", "Snapshot", "current_id", "list_snapshots", "open_snapshot", "sha256_of"]
 
 FORMAT = 4
 """Version of the folder layout. Every format ever written loads, or is refused by name."""
@@ -37,6 +45,7 @@ _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 class Manifest:
     """What a snapshot says of itself.
 
+    ``products`` can be found; ``delta`` rows lie in the delta, and ``dead`` rows of the base are gone or have moved there.
     ``encoder`` is the fingerprint the vectors were made with; ``files`` maps a path inside the folder to
     ``{"bytes": …, "sha256": …}``; ``counts`` and ``report`` are what indexing measured.
     """
@@ -50,6 +59,8 @@ class Manifest:
     model: str
     products: int
     dimension: int
+    delta: int = 0
+    dead: int = 0
     counts: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -60,11 +71,43 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A folder with ``size`` products, whose rows begin at ``first``."""
+
+    folder: Path
+    first: int
+    size: int
+
+    @property
+    def rows(self) -> slice:
+        """The rows of the snapshot that lie here."""
+        return slice(self.first, self.first + self.size)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A verified snapshot on disk."""
 
     path: Path
     manifest: Manifest
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The base, and the delta where there is one."""
+        base = Part(self.path, 0, self.rows - self.manifest.delta)
+        return (base, Part(self.path / "delta", base.size, self.manifest.delta)) if self.manifest.delta else (base,)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all parts, dead ones with them."""
+        return self.manifest.products + self.manifest.dead
+
+    @property
+    def dead(self) -> NDArray[np.int64]:
+        """The dead rows int64, sorted."""
+        from engine.index.arrays import NO_ROWS, map_array
+
+        return map_array(self.file("tombstones.npy")) if self.manifest.dead else NO_ROWS
 
     def file(self, name: str) -> Path:
         """Return the path of a file the manifest lists.
@@ -126,8 +169,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise SnapshotError(f"The manifest in {folder} has unexpected fields ({error}). Index the feed again.") from error
 
 
-def open_snapshot(store: Path, snapshot_id: str = "") -> Snapshot:
-    """Return the snapshot ``snapshot_id``, or the current one, with every file verified.
+def open_snapshot(store: Path, snapshot_id: str = "", verified: Snapshot | None = None) -> Snapshot:
+    """Return the snapshot ``snapshot_id``, or the current one, with every file verified; files it shares with one that was
+    ``verified`` before, being the same on disk, are not read again.
 
     Raises:
         SnapshotError: there is none, a file is missing or differs from the manifest, or the format is another.
@@ -138,10 +182,22 @@ def open_snapshot(store: Path, snapshot_id: str = "") -> Snapshot:
     folder = store / "snapshots" / name
     manifest = read_manifest(folder)
     with ThreadPoolExecutor(4) as pool:
-        wrong = [w for w in pool.map(lambda f: _mismatch(folder / f[0], f[1]), manifest.files.items()) if w]
+        files = [(name, entry) for name, entry in manifest.files.items() if not _shared(folder, name, entry, verified)]
+        wrong = [w for w in pool.map(lambda f: _mismatch(folder / f[0], f[1]), files) if w]
     if wrong:
         raise SnapshotError(f"Snapshot {name} is damaged: {'; '.join(wrong)}. Run `daogou rollback`, or index again.")
     return Snapshot(folder, manifest)
+
+
+def _shared(folder: Path, name: str, entry: Mapping[str, Any], verified: Snapshot | None) -> bool:
+    """Return whether a file is the very one that was verified before, and has not been written since."""
+    if verified is None or verified.manifest.files.get(name) != entry:
+        return False
+    try:
+        one, other = (folder / name).stat(), (verified.path / name).stat()
+    except OSError:
+        return False
+    return (one.st_dev, one.st_ino, one.st_size) == (other.st_dev, other.st_ino, entry["bytes"])
 
 
 def _mismatch(path: Path, expected: Mapping[str, Any]) -> str:

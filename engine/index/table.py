@@ -15,9 +15,8 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from rapidfuzz import process
 from engine.errors import FilterError
 from engine.index.arrays import map_array
 from engine.index.filters import And, Condition, Filter, Not, Or
+from engine.index.snapshot import Part
 from engine.index.strings import Strings
 from engine.language import fold, words
 from engine.units import parse_quantity
@@ -42,8 +42,8 @@ _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z°\"″\u4e00-\u9fff]*)\s*
 class Column:
     """One column: ``rows`` int32 ``(m,)`` with, for text, ``codes`` into ``labels``, else ``numbers`` float64, both ``(m,)``.
 
-    ``unit`` is ``""`` for text, ``#`` for plain numbers, else a unit or a currency. ``whole`` says that every product
-    has exactly one value, so that cells are in the order of rows. ``folded`` int32 are the places of the labels in the
+    ``unit`` is ``""`` for text, ``#`` for plain numbers, else a unit or a currency. ``whole`` says that every product of the
+    base has exactly one value, so that cells are in the order of rows. ``folded`` int32 are the places of the labels in the
     order of their folded forms.
     """
 
@@ -58,7 +58,7 @@ class Column:
 
     def cells(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the places of the cells that rows of ``mask`` ``(n,)`` have."""
-        return np.flatnonzero(mask if self.whole else mask[self.rows])
+        return np.flatnonzero(mask[: len(self.rows)] if self.whole else mask[self.rows])
 
     def alike(self, value: str) -> NDArray[np.int32]:
         """Return the codes of the labels that are ``value`` when both are folded."""
@@ -74,32 +74,50 @@ class Column:
         return order[first:last]
 
 
-class Table:
-    """Saved columns, memory-mapped. Thread-safe: nothing on it changes."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Which columns the rows of one part have: ``columns`` int32, those of row ``i`` from ``starts[i]`` on; their numbers are
+    those of all columns, ``first`` added."""
 
-    def __init__(self, folder: Path, n: int, exchange_rates: Mapping[str, float] | None = None) -> None:
-        self.n = n
+    rows: slice
+    starts: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    first: int
+    size: int
+
+
+class Table:
+    """Saved columns of all parts of a snapshot, memory-mapped. Thread-safe: nothing on it changes.
+
+    A field of the delta has columns of its own, beside those of the base.
+    """
+
+    def __init__(self, parts: Sequence[Part], exchange_rates: Mapping[str, float] | None = None) -> None:
+        self.n = sum(part.size for part in parts)
         self._rates = dict(exchange_rates or {})
-        labels = Strings(folder / "labels")
-        rows, codes, numbers, folded, self.row_indptr, self.row_columns = (
-            map_array(folder / f"{name}.npy")
-            for name in ("rows", "codes", "numbers", "folded", "row_indptr", "row_columns")
-        )
         self.columns: list[Column] = []
-        every = np.arange(n)
-        for d in json.loads((folder / "columns.json").read_text("utf-8")):
-            at, values, of = slice(*d["span"]), slice(*d["values"]), slice(*d["labels"])
-            text, number = (codes[values], numbers[:0]) if not d["unit"] else (codes[:0], numbers[values])
-            whole = np.array_equal(rows[at], every)
-            self.columns.append(Column(d["name"], d["unit"], rows[at], text, number, labels[of], whole, folded[of]))
+        self._held: list[_Held] = []
+        for part in parts:
+            found = _columns(part)
+            starts, held = (map_array(part.folder / "table" / f"{name}.npy") for name in ("row_indptr", "row_columns"))
+            self._held.append(_Held(part.rows, starts, held, len(self.columns), len(found)))
+            self.columns += found
         self.fields: dict[str, list[Column]] = {}
         for column in self.columns:
             self.fields.setdefault(column.name, []).append(column)
 
+    def having_columns(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return how many rows of ``mask`` ``(n,)`` have each of :attr:`columns`."""
+        counts = np.zeros(len(self.columns), np.int64)
+        for held in self._held:
+            kept = np.repeat(mask[held.rows], np.diff(held.starts))
+            counts[held.first : held.first + held.size] = np.bincount(held.columns[kept], minlength=held.size)
+        return counts
+
     @property
     def currencies(self) -> list[str]:
         """The currencies products are priced in."""
-        return [c.unit for c in self.fields.get("price", ())]
+        return list(dict.fromkeys(c.unit for c in self.fields.get("price", ())))
 
     def field(self, name: str, position: int = 0) -> list[Column]:
         """Return the columns of a field.
@@ -202,16 +220,26 @@ class Table:
     def prices(self) -> NDArray[np.float64]:
         """Return the price of each row in the most common currency, NaN where there is none."""
         prices = np.full(self.n, np.nan)
-        for column in sorted(self.fields.get("price", ()), key=lambda c: len(c.rows))[-1:]:
-            prices[column.rows] = column.numbers
+        columns = self.fields.get("price", ())
+        held = {unit: sum(len(c.rows) for c in columns if c.unit == unit) for unit in self.currencies}
+        common = max(held, key=lambda unit: (held[unit], unit), default="")
+        for column in columns:
+            if column.unit == common:
+                prices[column.rows] = column.numbers
         return prices
 
     def groups(self) -> NDArray[np.int32]:
         """Return a number for the ``item_group_id`` of each row, int32 ``(n,)``, -1 where there is none."""
         groups = np.full(self.n, -1, np.int32)
-        for column in self.fields.get("item_group_id", ()):
-            if not column.unit:
-                groups[column.rows] = column.codes
+        known: Strings | None = None
+        for column in (c for c in self.fields.get("item_group_id", ()) if not c.unit):
+            codes = column.codes
+            if known is not None:  # of the delta: known groups keep their numbers
+                places = [known.find(label) for label in column.labels]
+                own = np.array([p if p >= 0 else len(known) + i for i, p in enumerate(places)], np.int32)
+                codes = own[codes]
+            groups[column.rows] = codes
+            known = known or column.labels
         return groups
 
     def sort_keys(self, name: str, rows: NDArray[np.int64], position: int = 0) -> list[NDArray[np.float64]]:
@@ -222,12 +250,28 @@ class Table:
         columns = [c for c in self.field(name, position) if c.unit]
         if not columns:
             raise FilterError(f"{name!r} holds text; sort by a number such as `price:asc`.", position)
-        keys = []
+        keys: dict[str, NDArray[np.float64]] = {}
         for column in columns:
-            values = np.full(self.n, np.nan)
+            values = keys.setdefault(column.unit, np.full(self.n, np.nan))
             values[column.rows] = column.numbers
-            keys.append(values[rows])
-        return sorted(keys, key=lambda k: int(np.isnan(k).sum()))
+        return sorted((values[rows] for values in keys.values()), key=lambda k: int(np.isnan(k).sum()))
+
+
+def _columns(part: Part) -> list[Column]:
+    """Return the saved columns of a part."""
+    folder = part.folder / "table"
+    labels = Strings(folder / "labels")
+    rows, codes, numbers, folded = (map_array(folder / f"{name}.npy") for name in ("rows", "codes", "numbers", "folded"))
+    if part.first:
+        rows = rows + np.int32(part.first)
+    every = np.arange(part.size)
+    columns = []
+    for d in json.loads((folder / "columns.json").read_text("utf-8")):
+        at, values, of = slice(*d["span"]), slice(*d["values"]), slice(*d["labels"])
+        text, number = (codes[values], numbers[:0]) if not d["unit"] else (codes[:0], numbers[values])
+        whole = not part.first and np.array_equal(rows[at], every)
+        columns.append(Column(d["name"], d["unit"], rows[at], text, number, labels[of], whole, folded[of]))
+    return columns
 
 
 def _labelled(column: Column, value: str, operator: str) -> NDArray[np.bool_]:

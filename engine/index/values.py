@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.index.snapshot import Part
 from engine.language import Word, fold, stem_of, words
 from engine.lexicon import Lexicon, Phrase, Phrases
 from engine.schema import Product
@@ -117,14 +118,17 @@ def _key(part: str) -> str:
 
 
 class ValuesIndex:
-    """Saved values. Thread-safe: nothing on it changes."""
+    """The saved values of all parts of a snapshot. Thread-safe: nothing on it changes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, parts: Sequence[Part]) -> None:
         self._phrases: Phrases[Value] = Phrases()
-        text = (folder / "values.tsv").read_text("utf-8")
-        rows = [line.split("\t") for line in text.split("\n") if line]
-        for field, label, part, share in sorted(rows, key=lambda r: (-float(r[3]), r[0], r[1])):
-            self._phrases.add(part, Value(field, label, float(share)))
+        shares: dict[tuple[str, str, str], float] = {}
+        for folder in (part.folder / "values" for part in parts):
+            lines = (folder / "values.tsv").read_text("utf-8").split("\n")
+            for field, label, said, share in (line.split("\t") for line in lines if line):
+                shares.setdefault((field, label, said), float(share))
+        for (field, label, said), known in sorted(shares.items(), key=lambda s: (-s[1], s[0][0], s[0][1])):
+            self._phrases.add(said, Value(field, label, known))
 
     def find(self, text: str, found: Sequence[Word]) -> list[Phrase[Value]]:
         """Return the values that a text names, left to right, longest first, without overlaps."""

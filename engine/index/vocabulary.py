@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from pypinyin import lazy_pinyin
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from engine.index.snapshot import Part
 from engine.language import words
 from engine.lexicon import Lexicon
 from engine.schema import Product
@@ -77,16 +79,18 @@ class VocabularyBuilder:
 
 
 class VocabularyIndex:
-    """Saved words. Thread-safe: nothing on it changes."""
+    """The saved words of all parts of a snapshot. Thread-safe: nothing on it changes."""
 
-    def __init__(self, folder: Path) -> None:
-        text = (folder / "words.tsv").read_text("utf-8")
-        rows = [line.split("\t") for line in text.split("\n") if line]
-        self._counts = {word: int(count) for word, count, sound in rows if not sound}
+    def __init__(self, parts: Sequence[Part]) -> None:
+        counts: Counter[tuple[str, str]] = Counter()
+        for folder in (part.folder / "vocabulary" for part in parts):
+            lines = (folder / "words.tsv").read_text("utf-8").split("\n")
+            counts.update({(word, sound): int(n) for word, n, sound in (line.split("\t") for line in lines if line)})
+        self._counts = {word: n for (word, sound), n in counts.items() if not sound}
         self._words = list(self._counts)
         self._said: dict[str, str] = {}
-        self._written = {word for word, _, sound in rows if sound}
-        for word, _, sound in sorted((r for r in rows if r[2]), key=lambda r: (-int(r[1]), r[0])):
+        self._written = {word for word, sound in counts if sound}
+        for word, sound in sorted((w for w in counts if w[1]), key=lambda w: (-counts[w], w[0])):
             self._said.setdefault(sound, word)
         self._longest = max(map(len, self._said), default=0)
 

@@ -231,16 +231,19 @@ class _Values:
     """The text values of one field, by row."""
 
     def __init__(self, table: Table, name: str) -> None:
-        column = next((c for c in table.fields.get(name, ()) if not c.unit), None)
-        self.labels: Sequence[str] = column.labels if column else ()
-        n, rows = table.n, column.rows if column else np.empty(0, np.int32)
-        codes = column.codes if column else np.empty(0, np.int32)
+        columns = [c for c in table.fields.get(name, ()) if not c.unit]
+        numbers: dict[str, int] = {}
+        numbered = [np.array([numbers.setdefault(label, len(numbers)) for label in c.labels], np.int32) for c in columns]
+        self.labels: Sequence[str] = list(numbers)
+        n, none = table.n, np.empty(0, np.int32)
+        rows = np.concatenate([none, *(c.rows for c in columns)])
+        codes = np.concatenate([none, *(number[c.codes] for number, c in zip(numbered, columns, strict=True))])
         order = np.argsort(rows, kind="stable")
         self._codes = np.asarray(codes)[order]
         self._starts = np.searchsorted(np.asarray(rows)[order], np.arange(n + 1))
         held = np.bincount(codes, minlength=len(self.labels)) if len(codes) else np.zeros(0)
         self._shares = held / max(1, len(np.unique(rows)))
-        self._places = {label: place for place, label in enumerate(self.labels)}
+        self._places = numbers
 
     def of_row(self, row: int) -> list[str]:
         """Return the values of a row; of categories, which hold every path from the root, the deepest alone."""

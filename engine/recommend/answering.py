@@ -8,8 +8,8 @@ each of the largest categories stands for the shop. Thread-safe. Knows nothing o
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.errors import RequestError
 from engine.index.documents import Documents
 from engine.index.filters import parse_filter
+from engine.index.snapshot import Snapshot
 from engine.index.table import Table
 from engine.index.vectors import VectorIndex
 from engine.personal import Remembered
@@ -37,11 +38,18 @@ _SAYING = 0.25
 class Recommendations:
     """Recommends from one snapshot. ``recall`` says what is remembered of whoever asks."""
 
-    def __init__(self, folder: Path, table: Table, vectors: VectorIndex, documents: Documents, snapshot_id: str) -> None:
-        model = load_model(folder / "recommend", table.n)
+    def __init__(self, snapshot: Snapshot, table: Table, vectors: VectorIndex, documents: Documents) -> None:
+        base, dead = snapshot.parts[0], snapshot.dead
+        model = load_model(snapshot.path / "recommend", base.size)
+        if snapshot.rows > base.size or len(dead):
+            to = np.arange(base.size)
+            now = [documents.row_of(documents.ids[row]) for row in dead.tolist()]
+            to[dead] = [-1 if row is None else row for row in now]
+            model = model.moved(to, snapshot.rows)
         self._recommender = Recommender(model, vectors, table.groups())
-        self._table, self._documents, self._snapshot_id = table, documents, snapshot_id
+        self._table, self._documents, self._snapshot_id = table, documents, snapshot.manifest.id
         self._in_stock = ~table.labelled("availability", ("out_of_stock",))
+        self._in_stock[dead] = False
 
     def answer(self, request: RecommendRequest, recall: Callable[[Shopper], Remembered | None]) -> RecommendResponse:
         """Return what is recommended.
@@ -97,13 +105,16 @@ class Recommendations:
 
     def _of_each_category(self, k: int, allowed: NDArray[np.bool_]) -> list[Pick]:
         """Return the first product of each of the largest categories, of those that have none below them."""
-        found: dict[int, int] = {}
-        for column in self._table.fields.get("category", ()):
-            above = {label.rpartition(" > ")[0] for label in column.labels}
-            for code, label in enumerate(column.labels):
-                rows = column.rows[column.codes == code]
-                rows = rows[allowed[rows]]
-                if label not in above and len(rows):
-                    found.setdefault(int(rows[0]), len(rows))
+        first: dict[str, int] = {}
+        held: Counter[str] = Counter()
+        for column in (c for c in self._table.fields.get("category", ()) if not c.unit):
+            cells = column.cells(allowed)
+            codes, places, counts = np.unique(column.codes[cells], return_index=True, return_counts=True)
+            for code, place, count in zip(codes.tolist(), places.tolist(), counts.tolist(), strict=True):
+                label = column.labels[code]
+                first.setdefault(label, int(column.rows[cells[place]]))
+                held[label] += count
+        above = {label.rpartition(" > ")[0] for label in held}
+        found = {first[label]: held[label] for label in sorted(held) if label not in above}
         largest = sorted(found, key=lambda row: (-found[row], row))
         return [Pick(row, 0.0, [Rest("category", 0.0, row)]) for row in largest[:k]]

@@ -10,7 +10,8 @@ people or ids.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,15 @@ class Sparse:
     def none(cls, rows: int) -> Sparse:
         """Return a matrix of nothing."""
         return cls(np.zeros(rows + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+
+    def moved(self, to: NDArray[np.int64], n: int) -> tuple[Sparse, NDArray[np.int64]]:
+        """Return the matrix with row and column ``i`` at ``to[i]``, left out where that is -1, for ``n`` rows, and where each of
+        its values was."""
+        rows, columns = np.repeat(to, np.diff(self.starts)), to[self.columns]
+        kept = np.flatnonzero((rows >= 0) & (columns >= 0))
+        order = kept[np.lexsort((columns[kept], rows[kept]))]
+        starts = np.searchsorted(rows[order], np.arange(n + 1))
+        return Sparse(starts.astype(np.int64), columns[order].astype(np.int32), self.values[order]), order
 
     def span(self, row: int) -> slice:
         """Return where the values of a row are."""
@@ -94,6 +104,30 @@ class Model:
     def size(self) -> int:
         """How many products there are."""
         return len(self.now)
+
+    def moved(self, to: NDArray[np.int64], n: int) -> Model:
+        """Return the model of ``n`` products of which that of row ``i`` is at ``to[i]`` now, or gone where that is -1."""
+        together, order = self.together.moved(to, n)
+        lenders, _ = self.lenders.moved(to, n)
+        kept = to >= 0
+
+        def put(values: NDArray[Any], other: float) -> NDArray[Any]:
+            out = np.full(n, other, values.dtype)
+            out[to[kept]] = values[kept]
+            return out
+
+        return replace(
+            self,
+            together=together,
+            support=self.support[order],
+            lenders=lenders,
+            now=put(self.now, 0),
+            trend=put(self.trend, 1),
+            again=put(self.again, 1),
+            own=put(self.own, 0),
+            first_s=put(self.first_s, np.inf),
+            buyers=put(self.buyers, 0),
+        )
 
     def parts(self, history: Mapping[int, Bought]) -> Parts:
         """Return the parts of the scores for what was bought, by row."""
