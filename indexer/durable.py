@@ -13,8 +13,9 @@ from pathlib import Path
 
 from engine.lasting import sync
 
-__all__ = ["link_or_copy", "remove_tree", "rename", "replace_text", "sync_tree", "write_text"]
+__all__ = ["link_or_copy", "remove_tree", "rename", "replace_text", "sync_tree", "write_out", "write_text"]
 
+_AT_A_TIME = 1 << 24
 _steps = 0
 
 
@@ -76,6 +77,15 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
+
+
+def write_out(source: Path, target: Path) -> None:
+    """Write the content of ``source`` to a new file, so that what was filled in through a memory map becomes an ordinary write."""
+    _step()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as read, target.open("wb") as written:
+        while some := read.read(_AT_A_TIME):
+            written.write(some)
 
 
 def remove_tree(folder: Path) -> None:

@@ -20,6 +20,7 @@ from engine.encoder.source import languages_of
 from engine.engine import Engine
 from engine.events import EventLog
 from engine.index.documents import Documents
+from engine.index.faiss_index import VECTORS
 from engine.index.runs import Scratch
 from engine.index.snapshot import FORMAT, Manifest, Snapshot, open_snapshot
 from engine.language import TERMS_VERSION
@@ -29,6 +30,7 @@ from engine.settings import Settings
 from engine.text import TEXT_VERSION, embedding_text
 from indexer.budget import buffer_bytes, index_bytes
 from indexer.build import build_files, build_vectors, link_encoder
+from indexer.durable import write_out
 from indexer.embed import embed_missing, open_encoders
 from indexer.feeds import open_feed
 from indexer.gate import check_counts, check_snapshot, check_vectors
@@ -166,9 +168,10 @@ def build_snapshot(
     exported = _export(spool, settings, progress, glossing)
     card = read_card(exported)
     products, queries = open_encoders(exported, settings)
-    plan = make_plan(spool.hashes, products.fingerprint, products.dimension, previous, work.folder / "vectors")
+    plan = make_plan(spool.hashes, products.fingerprint, products.dimension, previous, scratch.folder / "vectors")
     progress.start("Embedding", len(plan.missing), "products")
     embed_missing(plan, spool, products, settings.batch_size, progress.advance, glossing)
+    write_out(scratch.folder / "vectors" / VECTORS, work.folder / "vectors" / VECTORS)
 
     progress.start("Building", len(spool.ids), "products")
     counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts, scratch)

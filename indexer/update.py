@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.encoder import open_encoder
 from engine.errors import GateError
 from engine.index.documents import Documents
+from engine.index.faiss_index import VECTORS
 from engine.index.runs import Scratch
 from engine.index.snapshot import Manifest, Snapshot, open_snapshot
 from engine.language import TERMS_VERSION
@@ -29,7 +30,7 @@ from engine.settings import Settings
 from engine.text import TEXT_VERSION
 from indexer.budget import buffer_bytes
 from indexer.build import build_files
-from indexer.durable import link_or_copy
+from indexer.durable import link_or_copy, write_out
 from indexer.embed import embed_missing
 from indexer.feeds import open_feed
 from indexer.gate import check_snapshot
@@ -288,9 +289,10 @@ def _publish_delta(
     if len(spool.ids):
         encoder = open_encoder(previous.path / "encoder", threads=0, expect=before.encoder)
         glossing = None if "zh" in before.report.get("languages", ["en"]) else lexicon
-        plan = make_plan(spool.hashes, before.encoder, before.dimension, previous, folder / "delta" / "vectors")
+        plan = make_plan(spool.hashes, before.encoder, before.dimension, previous, scratch.folder / "vectors")
         progress.start("Embedding", len(plan.missing), "products")
         embed_missing(plan, spool, encoder, settings.batch_size, progress.advance, glossing)
+        write_out(scratch.folder / "vectors" / VECTORS, folder / "delta" / "vectors" / VECTORS)
         progress.start("Building", len(spool.ids), "products")
         build_files(spool, folder / "delta", progress.advance, lexicon, {}, scratch, base=previous.path)
         embedded = len(plan.missing)

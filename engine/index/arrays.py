@@ -32,7 +32,8 @@ def map_array(path: Path) -> NDArray[Any]:
 
 
 def create_array(path: Path, dtype: DTypeLike, *shape: int) -> NDArray[Any]:
-    """Return a new array in the file ``path``, memory-mapped to be filled in.
+    """Return a new array in the file ``path``, memory-mapped to be filled in: for what is thrown away or saved elsewhere later,
+    as nothing that has to last is written through a map.
 
     Its space is taken at once: a disk that is full says so here, and not by a signal that kills the process.
 
@@ -71,6 +72,12 @@ class ArrayWriter:
         self._waiting.append(value)  # type: ignore[arg-type]
         if len(self._waiting) >= _WAITING:
             self._flush()
+
+    def extend(self, values: NDArray[Any]) -> None:
+        """Write the next numbers."""
+        self._flush()
+        self._stream.write(np.ascontiguousarray(values, self._typecode).tobytes())
+        self._n += len(values)
 
     def _flush(self) -> None:
         self._stream.write(self._waiting.tobytes())

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from engine.errors import SnapshotError
 from engine.index.vectors import ExactVectors, Neighbours, as_float32, order_by_score
 
-__all__ = ["FaissVectors", "Probing", "create_vectors", "factory_for", "map_vectors", "save_index"]
+__all__ = ["VECTORS", "FaissVectors", "Probing", "create_vectors", "factory_for", "map_vectors", "save_index"]
 
 SMALL, LARGE = 8_192, 262_144
 GATHER_SHARE, GATHER_MOST = 0.05, 4_096
@@ -44,7 +44,8 @@ MOST_DIMENSIONS = 8
 _TRAINED = 64
 """Products the quantizers are trained on for each list, or each centroid."""
 _AT_A_TIME = 65_536
-_NAME = "vectors.faiss"
+VECTORS = "vectors.faiss"
+"""The file of the vectors themselves."""
 _FAISS: Any = faiss
 """FAISS's type stubs do not know that its parameter classes take keywords."""
 
@@ -90,17 +91,17 @@ def create_vectors(folder: Path, n: int, dimension: int) -> NDArray[np.float16]:
     size = 2 * n * dimension
     struct.pack_into("<q", header, 8, n)
     struct.pack_into("<q", header, len(header) - 8, size)
-    with (folder / _NAME).open("wb") as stream:
+    with (folder / VECTORS).open("wb") as stream:
         stream.write(header)
         stream.flush()
         if size:
             os.posix_fallocate(stream.fileno(), len(header), size)
-    return _tail(folder / _NAME, "r+", n, dimension)
+    return _tail(folder / VECTORS, "r+", n, dimension)
 
 
 def map_vectors(folder: Path) -> NDArray[np.float16]:
     """Return the vectors float16 ``(n, d)`` of a snapshot's ``folder``, memory-mapped."""
-    path = folder / _NAME
+    path = folder / VECTORS
     with path.open("rb") as stream:
         _, dimension, n = struct.unpack("<4siq", stream.read(16))
     return _tail(path, "r", n, dimension)
@@ -160,7 +161,7 @@ class FaissVectors:
         self._threads = threads or os.cpu_count() or 1
         self._half = map_vectors(folder)
         self._exact = ExactVectors(self._half)
-        self._scan: Any = faiss.read_index(str(folder / _NAME), _FAISS.IO_FLAG_MMAP_IFC)
+        self._scan: Any = faiss.read_index(str(folder / VECTORS), _FAISS.IO_FLAG_MMAP_IFC)
         self._index: Any = None
         self._parameters: dict[int, Any] = {}
         if (folder / "index.faiss").exists():

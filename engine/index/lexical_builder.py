@@ -48,7 +48,7 @@ class LexicalBuilder:
     """
 
     def __init__(self, scratch: Scratch, base: Path | None = None) -> None:
-        self._base = base
+        self._scratch, self._base = scratch, base
         self._strings = HashedStrings(scratch, "terms")
         self._said, self._postings = (
             RawArray(scratch.folder / f"{name}.raw", dtype) for name, dtype in (("said", _SAID), ("postings", _POSTING))
@@ -112,7 +112,7 @@ class LexicalBuilder:
         indptr = np.concatenate(([0], np.cumsum(documents))).astype(np.int64)
         size = int(indptr[-1])
         out = {
-            name: create_array(folder / f"{name}.npy", dtype, size)
+            name: create_array(self._scratch.folder / f"{name}.npy", dtype, size)
             for name, dtype in (("rows", np.int32), ("impacts", np.float32), ("affirmed", np.bool_))
         }
         cursor = indptr[:-1].copy()
@@ -121,6 +121,9 @@ class LexicalBuilder:
             out["rows"][at] = piece["row"]
             out["impacts"][at] = idf[piece["term"]] * piece["share"]
             out["affirmed"][at] = piece["affirmed"]
+        for name, values in out.items():
+            np.save(folder / f"{name}.npy", values, allow_pickle=False)
+            (self._scratch.folder / f"{name}.npy").unlink()
         np.save(folder / "indptr.npy", indptr, allow_pickle=False)
         np.save(folder / "idf.npy", idf.astype(np.float32), allow_pickle=False)
         np.save(folder / "mean.npy", mean, allow_pickle=False)

@@ -132,26 +132,26 @@ class TableBuilder:
         named = sorted(self._columns.items())
         counts = np.array([self._counts[column] for _, column in named], np.int64)
         starts = np.concatenate(([0], np.cumsum(counts)))
-        rows = create_array(folder / "rows.npy", np.int32, int(starts[-1]))
+        rows = create_array(self._scratch.folder / "rows.npy", np.int32, int(starts[-1]))
         values = create_array(self._scratch.folder / "values.npy", np.int64, int(starts[-1]))
         self._sort(folder, np.array([column for _, column in named], np.int64), starts, rows, values)
-        texts = int(counts[[not unit for (_, unit), _ in named]].sum()) if named else 0
-        codes = create_array(folder / "codes.npy", np.int32, texts)
-        amounts = create_array(folder / "numbers.npy", np.float64, int(starts[-1]) - texts)
+        np.save(folder / "rows.npy", rows, allow_pickle=False)
+        codes, amounts = ArrayWriter(folder / "codes.npy", "i"), ArrayWriter(folder / "numbers.npy", "d")
         described: list[dict[str, Any]] = []
-        text = amount = 0
         for ((name, unit), column), start, size in zip(named, starts.tolist(), counts.tolist(), strict=False):
+            at = len(amounts if unit else codes)
             if unit:
-                amounts[amount : amount + size] = values[start : start + size].view(np.float64)
-                at, amount = amount, amount + size
+                amounts.extend(values[start : start + size].view(np.float64))
             else:
-                codes[text : text + size] = numbers[column].of(values[start : start + size])
-                at, text = text, text + size
+                codes.extend(numbers[column].of(values[start : start + size]))
             described.append(
                 {"name": name, "unit": unit, "span": [start, start + size], "values": [at, at + size], "labels": spans[column]}
             )
         (folder / "columns.json").write_text(json.dumps(described, ensure_ascii=False), "utf-8")
-        (self._scratch.folder / "values.npy").unlink()
+        codes.close()
+        amounts.close()
+        for name in ("rows", "values"):
+            (self._scratch.folder / f"{name}.npy").unlink()
         return {"columns": len(described)}
 
     def _save_labels(self, folder: Path) -> tuple[list[list[int]], dict[int, Numbers]]:
@@ -190,7 +190,7 @@ class TableBuilder:
         place = np.empty(len(columns), np.int32)
         place[columns] = np.arange(len(columns), dtype=np.int32)
         cursor = starts[:-1].copy()
-        held = RawArray(self._scratch.folder / "held.raw", np.int32)
+        row_columns = ArrayWriter(folder / "row_columns.npy", "i")
         per_row = np.zeros(self._n, np.int64)
         for piece in self._waiting:
             column = place[piece["column"]]
@@ -198,15 +198,10 @@ class TableBuilder:
             at = places_in_order(column[order], cursor)
             rows[at], values[at] = piece["row"][order], piece["value"][order]
             pairs = np.unique(piece["row"].astype(np.int64) * len(columns) + column)
-            held.append((pairs % len(columns)).astype(np.int32))
+            row_columns.extend((pairs % len(columns)).astype(np.int32))
             per_row += np.bincount(pairs // len(columns), minlength=self._n)
-        row_columns = create_array(folder / "row_columns.npy", np.int32, len(held))
-        done = 0
-        for some in held:
-            row_columns[done : done + len(some)] = some
-            done += len(some)
+        row_columns.close()
         np.save(folder / "row_indptr.npy", np.concatenate(([0], np.cumsum(per_row))).astype(np.int32), allow_pickle=False)
-        held.remove()
         self._waiting.remove()
 
 

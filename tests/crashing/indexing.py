@@ -1,4 +1,4 @@
-"""Scenes of the indexer: a first index, the next one, and the way back."""
+"""Scenes of the indexer: a first index, the next one, changes beside it, and the way back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from engine.events import EventLog
 from engine.index.snapshot import current_id, list_snapshots
 from indexer.publish import rollback
 from indexer.reindex import reindex
+from indexer.update import update
 
-__all__ = ["FirstIndex", "Reindex", "Rollback"]
+__all__ = ["FirstIndex", "Reindex", "Rollback", "Update"]
+
+_GONE = ["P00010", "P00011"]
 
 
 class FirstIndex(Scene):
@@ -50,6 +53,30 @@ class Reindex(Scene):
         with closing(EventLog.open(settings_of(store))) as log:
             assert log.count()["purchase"] == len(orders())
         reindex(feed(store, "new"), settings_of(store, keep_snapshots=2))
+        assert products_of(store) == 50
+        nothing_left(store)
+
+
+class Update(Scene):
+    """A few products change and two go, published beside the rest; then so many change that all is built into one."""
+
+    def prepare(self, store: Path) -> None:
+        """Index the old feed."""
+        reindex(feed(store, "old"), settings_of(store))
+
+    def act(self, store: Path) -> None:
+        """Update twice."""
+        update(feed(store, "few"), settings_of(store, compact_share=1.0), delete=_GONE)
+        say("once;")
+        update(feed(store, "new"), settings_of(store))
+        say("twice;")
+
+    def check(self, store: Path, said: bytes) -> None:
+        """What was there, the delta beside it or the one made of all serves, whole; the same again brings the last one."""
+        assert products_of(store) in ({50} if b"twice" in said else {38, 50} if b"once" in said else {40, 38})
+        update(feed(store, "few"), settings_of(store, compact_share=1.0), delete=_GONE)
+        assert products_of(store) in {38, 48}
+        update(feed(store, "new"), settings_of(store))
         assert products_of(store) == 50
         nothing_left(store)
 

@@ -25,7 +25,7 @@ __all__ = [
 
 DAY_MS = 86_400_000
 NOW_MS = int(time.time() * 1000) // DAY_MS * DAY_MS
-SIZES = {"old": 40, "new": 50}
+SIZES = {"old": 40, "new": 50, "few": 6}
 
 
 class Scene:
@@ -53,7 +53,7 @@ def settings_of(store: Path, **changes: object) -> Settings:
 
 
 def feed(store: Path, name: str) -> Path:
-    """Return a feed of 40 or of 50 products beside a store."""
+    """Return a feed of so many products beside a store."""
     path = store.parent / f"{store.name}.{name}.jsonl"
     return write_feed(random_products(SIZES[name], seed=SIZES[name]), path)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crashing.answering import Served
-from crashing.indexing import FirstIndex, Reindex, Rollback
+from crashing.indexing import FirstIndex, Reindex, Rollback, Update
 from crashing.logging_events import Consent, Erase, Events, Import, Prune
 from crashing.scene import Scene, say
 
@@ -37,6 +37,7 @@ class Careless(Scene):
 SCENES: Mapping[str, Scene] = {
     "first-index": FirstIndex(),
     "reindex": Reindex(),
+    "update": Update(),
     "rollback": Rollback(),
     "events": Events(),
     "import": Import(),
