@@ -19,9 +19,11 @@ from starlette.middleware.cors import CORSMiddleware
 from api.erasures import forget_words, watch_erasures
 from api.identity import Identity
 from api.intake import Intake
+from api.keys import Keys
 from api.metrics import Metrics, ObserveMiddleware
 from api.problems import install_problems
 from api.reload import Engines, NotReadyError
+from api.routes.admin import admin_routes
 from api.routes.events import event_routes
 from api.routes.explain import explain_routes
 from api.routes.guide import guide_routes
@@ -33,7 +35,7 @@ from api.routes.search import search_routes
 from api.routes.similar import similar_routes
 from api.routes.suggest import suggest_routes
 from api.routes.users import user_routes
-from api.security import GuardMiddleware, HeadersMiddleware, RateLimit
+from api.security import GuardMiddleware, HeadersMiddleware, Rates
 from api.sessions import Sessions, owner_of
 from engine.engine import Engine
 from engine.errors import DaogouError
@@ -116,6 +118,7 @@ def create_app(
         event_routes(intake, identity, metrics),
         user_routes(rights, identity, _forgetting(engines, sessions), takes=settings.events),
         guide_routes(engines, metrics, identity, sessions, keeps=settings.workers == 1),
+        admin_routes(engines, settings.store, lambda: pointer(settings.store)),
         health_routes(engines, metrics),
         page_routes(),
     ):
@@ -157,14 +160,18 @@ def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str, str], No
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Wrap the routes, innermost first."""
-    rate_limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
-    app.add_middleware(GuardMiddleware, max_body_bytes=settings.max_body_bytes, rate_limit=rate_limit)
+    app.add_middleware(
+        GuardMiddleware,
+        max_body_bytes=settings.max_body_bytes,
+        keys=Keys(settings.api_keys),
+        rates=Rates(settings.rate_limit, settings.api_keys),
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["content-type"],
+            allow_headers=["authorization", "content-type", "x-api-key"],
             expose_headers=["retry-after"],
         )
     app.add_middleware(ObserveMiddleware, metrics=metrics)

@@ -37,6 +37,7 @@ _log = logging.getLogger("daogou.errors")
 
 _DOCS = {
     400: ("Bad request", "`page` has to be at least 1."),
+    401: ("Key needed", "This needs a key that the shop has given out. Send it as `Authorization: Bearer KEY`."),
     403: ("Forbidden", "The `user_token` does not prove this `user_id`. Send its HMAC-SHA256 under `identity_secret`, in hex."),
     404: ("Not found", "There is no product `A-1` in this snapshot."),
     429: ("Too many requests", "This client may make 100 per 1 second. Wait 1 s and repeat the request."),

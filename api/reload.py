@@ -81,7 +81,7 @@ class Engines:
         self._current = current
         self._interval_s = interval_s
         self._on_failure = on_failure
-        self._lock = threading.Lock()
+        self._lock, self._refreshing = threading.Lock(), threading.Lock()
         self._serving: Lease | None = None
         self._replaced: list[Lease] = []
         self._failed = ""
@@ -126,8 +126,17 @@ class Engines:
                 await refresh
                 raise
 
+    async def reload(self) -> None:
+        """Serve what the pointer names, now."""
+        self._failed = ""  # what failed before is tried again
+        await asyncio.to_thread(self.refresh)
+
     def refresh(self) -> None:
-        """Serve what the pointer names, and close what is no longer used. One caller at a time; never raises."""
+        """Serve what the pointer names, and close what is no longer used. One caller at a time, others wait; never raises."""
+        with self._refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
         wanted = ""
         try:
             wanted = self._current()

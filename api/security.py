@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from limits import RateLimitItem, parse
@@ -18,10 +19,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.keys import Caller, Keys
 from api.problems import problem_response
 from engine.errors import SettingsError
+from engine.settings import ApiKey
 
-__all__ = ["CONTENT_SECURITY_POLICY", "MAX_HEAD_BYTES", "GuardMiddleware", "HeadersMiddleware", "RateLimit"]
+__all__ = ["CONTENT_SECURITY_POLICY", "MAX_HEAD_BYTES", "GuardMiddleware", "HeadersMiddleware", "RateLimit", "Rates"]
 
 MAX_HEAD_BYTES = 32_768
 """Largest request line and headers together."""
@@ -78,9 +81,9 @@ class RateLimit:
             ) from None
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    def wait_s(self, client: str) -> int:
-        """Count one request of ``client`` and return 0, or return how many seconds it has to wait."""
-        key = _network(client)
+    def wait_s(self, client: str, name: str = "") -> int:
+        """Count one request of ``client``, or of the key of this ``name``, and return 0, or how many seconds it has to wait."""
+        key = f"key {name}" if name else _network(client)
         if self._limiter.hit(self._item, key):
             return 0
         reset: float = self._limiter.get_window_stats(self._item, key).reset_time
@@ -90,13 +93,33 @@ class RateLimit:
         return str(self._item)
 
 
-class GuardMiddleware:
-    """Refuses what is too large, and who asks too often, before any route sees it."""
+class Rates:
+    """The rate of everybody, and those of keys that have their own.
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, rate_limit: RateLimit | None) -> None:
+    Raises:
+        SettingsError: one of them is no rate.
+    """
+
+    def __init__(self, everybody: str, keys: Mapping[str, ApiKey]) -> None:
+        self._everybody = RateLimit(everybody) if everybody else None
+        self._own = {name: RateLimit(key.rate_limit) for name, key in keys.items() if key.rate_limit}
+
+    def of(self, caller: Caller | None) -> RateLimit | None:
+        """Return the rate of whoever asks, ``None`` where there is none."""
+        return self._own.get(caller.name, self._everybody) if caller else self._everybody
+
+
+class GuardMiddleware:
+    """Refuses what is too large, who may not ask and who asks too often, before any route sees it.
+
+    Whoever has a key is counted by it, at its own rate where it has one; everybody else, those whose key is wrong too, by
+    address.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, keys: Keys, rates: Rates) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
-        self.rate_limit = rate_limit
+        self.keys, self.rates = keys, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -133,12 +156,14 @@ class GuardMiddleware:
             return problem_response(431, "Request header fields too large", detail)
         if declared > self.max_body_bytes:
             return problem_response(413, "Content too large", self._too_large(), {"connection": "close"})
-        if self.rate_limit is not None and scope["path"].startswith("/v1/"):
-            wait_s = self.rate_limit.wait_s(scope["client"][0] if scope.get("client") else "")
+        caller = self.keys.caller(scope["headers"])
+        rate = self.rates.of(caller)
+        if rate is not None and scope["path"].startswith("/v1/"):
+            wait_s = rate.wait_s(scope["client"][0] if scope.get("client") else "", caller.name if caller else "")
             if wait_s:
-                detail = f"This client may make {self.rate_limit}. Wait {wait_s} s and repeat the request."
+                detail = f"This client may make {rate}. Wait {wait_s} s and repeat the request."
                 return problem_response(429, "Too many requests", detail, {"retry-after": str(wait_s)})
-        return None
+        return self.keys.refusal(scope, caller)
 
     def _too_large(self) -> str:
         return f"The body of a request may have at most {self.max_body_bytes} bytes."

@@ -10,13 +10,30 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_serializer, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engine.errors import SettingsError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["ApiKey", "KeyScope", "Settings", "load_settings"]
+
+KeyScope = Literal["search", "events", "admin"]
+_LEAST_KEY = 24
+
+
+class ApiKey(BaseModel):
+    """A key that the shop gives out, what it opens, and the rate it may ask at, empty for that of everybody."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(min_length=_LEAST_KEY, max_length=256, pattern=r"^[\x21-\x7e]+$", repr=False)
+    scopes: frozenset[KeyScope] = Field(min_length=1)
+    rate_limit: str = ""
+
+    @field_serializer("scopes")
+    def _in_order(self, scopes: frozenset[KeyScope]) -> list[KeyScope]:
+        return sorted(scopes)
 
 
 class Settings(BaseSettings):
@@ -138,6 +155,12 @@ class Settings(BaseSettings):
     reload_interval_s: float = Field(1.0, gt=0, description="How often the server looks for a new snapshot.")
     max_body_bytes: int = Field(65_536, ge=1024, description="Longest request body.")
     rate_limit: str = Field("", description="Requests a client may make, like `100/second`; empty is unlimited.")
+    api_keys: dict[str, ApiKey] = Field(
+        {},
+        repr=False,
+        description='Keys by name, like `{"web": {"key": "…", "scopes": ["search", "events"], "rate_limit": "50/second"}}`; what '
+        "no key bears is open, but for `admin`.",
+    )
     cors_origins: list[str] = Field([], description="Other sites whose pages may call the API.")
 
     @field_validator("identity_secret", "privacy_key")

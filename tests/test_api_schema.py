@@ -16,18 +16,21 @@ from engine.settings import Settings
 from fake_engine import FakeStore
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+KEY = "a-key-for-everything-0123456789"
 OPERATIONS = [
     "DELETE /v1/guide/{session}",
     "DELETE /v1/users/{user_id}",
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
+    "GET /v1/admin/snapshots",
     "GET /v1/capabilities",
     "GET /v1/products/{product_id}",
     "GET /v1/search",
     "GET /v1/similar/{product_id}",
     "GET /v1/suggest",
     "GET /v1/users/{user_id}",
+    "POST /v1/admin/reload",
     "POST /v1/compare",
     "POST /v1/events",
     "POST /v1/explain",
@@ -41,7 +44,8 @@ OPERATIONS = [
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory):
     store = FakeStore()
-    app = create_app(Settings(store=tmp_path_factory.mktemp("store")), store.open, store.pointer)
+    keys = {"all": {"key": KEY, "scopes": ["search", "events", "admin"]}}
+    app = create_app(Settings(store=tmp_path_factory.mktemp("store"), api_keys=keys), store.open, store.pointer)
     with TestClient(app):
         schema = schemathesis.openapi.from_asgi("/openapi.json", app)
         yield {operation.label: operation for operation in (result.ok() for result in schema.get_all_operations())}
@@ -58,7 +62,7 @@ def test_answers_are_as_documented(operations, label):
     @given(case=operations[label].as_strategy())
     @settings(max_examples=40, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def check(case):
-        response = case.call()
+        response = case.call(headers={"x-api-key": KEY})
         case.validate_response(response, checks=CHECKS)
         statuses.add(response.status_code)
 
@@ -74,7 +78,7 @@ def test_wrong_requests_are_refused_as_documented(operations, label):
     @given(case=operations[label].as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
     @settings(max_examples=60, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def check(case):
-        response = case.call()
+        response = case.call(headers={"x-api-key": KEY})
         case.validate_response(response, checks=CHECKS)
         statuses.add(response.status_code)
 

@@ -63,7 +63,7 @@ def test_the_page_is_what_doctor_writes() -> None:
     assert PAGE.read_text("utf-8") == settings_page(), "Run `daogou doctor --markdown > docs/settings.md`."
 
 
-@pytest.mark.parametrize("name", [n for n in Settings.model_fields if n != "exchange_rates"])
+@pytest.mark.parametrize("name", [n for n in Settings.model_fields if n not in ("api_keys", "exchange_rates")])
 def test_the_environment_goes_before_the_file_and_the_default(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -86,6 +86,13 @@ def test_a_table_is_merged_key_by_key(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("DAOGOU_EXCHANGE_RATES", '{"CNY": 0.14, "EUR": 1.1}')
     assert load_settings().exchange_rates == {"USD": 1.0, "CNY": 0.14, "EUR": 1.1}
     assert load_settings(exchange_rates={"EUR": 1.2}).exchange_rates == {"USD": 1.0, "CNY": 0.14, "EUR": 1.2}
+
+
+def test_keys_of_the_file_and_of_the_environment_are_all_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "daogou.toml").write_text('[api_keys.ops]\nkey = "key-of-the-file-0123456789"\nscopes = ["admin"]\n')
+    monkeypatch.setenv("DAOGOU_API_KEYS", '{"web": {"key": "twenty-four-characters-or-more", "scopes": ["search"]}}')
+    keys = load_settings().api_keys
+    assert {name: sorted(key.scopes) for name, key in keys.items()} == {"ops": ["admin"], "web": ["search"]}
 
 
 def test_another_file_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    if name == "generator_key" and value:
+    if value and not Settings.model_fields[name].repr:
         return "********"
     return repr(str(value) if isinstance(value, Path) else value)
 
