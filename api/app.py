@@ -37,6 +37,7 @@ from api.routes.suggest import suggest_routes
 from api.routes.users import user_routes
 from api.security import GuardMiddleware, HeadersMiddleware, Rates
 from api.sessions import Sessions, owner_of
+from api.tenants import Tenants, settings_of_tenants
 from engine.engine import Engine
 from engine.errors import DaogouError
 from engine.events import EventLog
@@ -44,7 +45,7 @@ from engine.experiment import Experiment, Experimenting, checked_changes, read_e
 from engine.index.snapshot import current_id
 from engine.settings import Settings
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "create_service"]
 
 _DESCRIPTION = """An AI shopping guide a shop can run itself: hybrid search in English and Chinese, one match set for
 hits, totals, facets and pages, and explanations that were checked against the catalogue.
@@ -129,6 +130,17 @@ def create_app(
     return app
 
 
+def create_service(settings: Settings) -> FastAPI | Tenants:
+    """Return the application of one shop, or one for all tenants.
+
+    Raises:
+        SettingsError: as :func:`create_app` does, or the tenants cannot be served as they are set.
+    """
+    if not settings.tenants:
+        return create_app(settings)
+    return Tenants(settings, {name: create_app(own) for name, own in settings_of_tenants(settings).items()})
+
+
 def _trying(engine: Engine, experiment: Experiment | None) -> Engine:
     """Return an engine that takes part in an experiment, if there is one."""
     return cast(Engine, Experimenting(engine, experiment)) if experiment else engine
@@ -163,7 +175,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(
         GuardMiddleware,
         max_body_bytes=settings.max_body_bytes,
-        keys=Keys(settings.api_keys),
+        keys=Keys(settings.api_keys, all_closed=bool(settings.tenants)),
         rates=Rates(settings.rate_limit, settings.api_keys),
     )
     if settings.cors_origins:

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from starlette.responses import Response
 from starlette.types import Scope
@@ -45,13 +46,14 @@ def scope_of(path: str, closed: frozenset[KeyScope]) -> KeyScope | None:
 
 
 class Keys:
-    """The keys of the settings."""
+    """The keys of the settings; where ``all_closed``, also what no key bears needs one."""
 
-    def __init__(self, keys: Mapping[str, ApiKey]) -> None:
+    def __init__(self, keys: Mapping[str, ApiKey], all_closed: bool = False) -> None:
         self._callers = [
             (_digest(key.key.encode()), Caller(name, frozenset(key.scopes), key.rate_limit)) for name, key in keys.items()
         ]
-        self.closed = frozenset(scope for _, caller in self._callers for scope in caller.scopes)
+        every = get_args(KeyScope) if all_closed else ()
+        self.closed = frozenset((*every, *(scope for _, caller in self._callers for scope in caller.scopes)))
 
     def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
         """Return whose key a request bears, ``None`` where it bears none that is known."""

@@ -28,18 +28,20 @@ from engine.settings import Settings, load_settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from api.tenants import Tenants
+
 __all__ = ["end_with_parent", "serve", "worker_app"]
 
 _BACKLOG = 2048
 _GRACE_S = 10
 
 
-def worker_app() -> FastAPI:
+def worker_app() -> FastAPI | Tenants:
     """Return the application of one worker process, from the settings in its environment."""
-    from api.app import create_app
+    from api.app import create_service
 
     end_with_parent()
-    return create_app(load_settings())
+    return create_service(load_settings())
 
 
 def end_with_parent() -> None:

@@ -23,13 +23,15 @@ _LEAST_KEY = 24
 
 
 class ApiKey(BaseModel):
-    """A key that the shop gives out, what it opens, and the rate it may ask at, empty for that of everybody."""
+    """A key that the shop gives out, what it opens, the rate it may ask at (empty for that of everybody), and whose it is where
+    there are tenants."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str = Field(min_length=_LEAST_KEY, max_length=256, pattern=r"^[\x21-\x7e]+$", repr=False)
     scopes: frozenset[KeyScope] = Field(min_length=1)
     rate_limit: str = ""
+    tenant: str = ""
 
     @field_serializer("scopes")
     def _in_order(self, scopes: frozenset[KeyScope]) -> list[KeyScope]:
@@ -160,6 +162,10 @@ class Settings(BaseSettings):
         repr=False,
         description='Keys by name, like `{"web": {"key": "…", "scopes": ["search", "events"], "rate_limit": "50/second"}}`; what '
         "no key bears is open, but for `admin`.",
+    )
+    tenants: dict[str, Path] = Field(
+        {},
+        description="Stores of several shops in one service, by name; each key then names its `tenant`, and everything needs one.",
     )
     cors_origins: list[str] = Field([], description="Other sites whose pages may call the API.")
 

@@ -63,7 +63,7 @@ def test_the_page_is_what_doctor_writes() -> None:
     assert PAGE.read_text("utf-8") == settings_page(), "Run `daogou doctor --markdown > docs/settings.md`."
 
 
-@pytest.mark.parametrize("name", [n for n in Settings.model_fields if n not in ("api_keys", "exchange_rates")])
+@pytest.mark.parametrize("name", [n for n in Settings.model_fields if n not in ("api_keys", "exchange_rates", "tenants")])
 def test_the_environment_goes_before_the_file_and_the_default(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
