@@ -125,6 +125,7 @@ def create_app(
     ):
         app.include_router(router)
     app.mount("/static", static_files(), name="static")
+    app.state.engines = engines
     install_problems(app)
     _add_middleware(app, settings, metrics)
     return app

@@ -89,6 +89,11 @@ class Engines:
         self._retry_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether a snapshot serves."""
+        return self._serving is not None
+
     def lease(self) -> Lease:
         """Return a lease on the engine that serves now; it has to be entered, with ``with``.
 

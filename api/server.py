@@ -158,7 +158,9 @@ def _announce(address: tuple[Any, ...], settings: Settings) -> None:
         return
     finally:
         connection.close()
-    if response.status == 200:
+    if settings.tenants:
+        what = f"{ready['shops']} shops" if response.status == 200 else ready.get("detail", "not ready")
+    elif response.status == 200:
         what = f"snapshot {ready['snapshot']}, {ready['products']} products"
     else:
         what = f"store {settings.store}: {ready.get('detail', 'not ready')}"

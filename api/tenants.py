@@ -23,6 +23,7 @@ from engine.settings import Settings
 __all__ = ["Tenants", "settings_of_tenants"]
 
 _ALIVE = b'{"status":"ok"}'
+_READY = b'{"status":"ready","shops":%d}'
 
 
 def settings_of_tenants(settings: Settings) -> dict[str, Settings]:
@@ -74,6 +75,8 @@ class Tenants:
     def _without_key(self, scope: Scope) -> Response:
         if scope["path"] == "/healthz":
             return Response(_ALIVE, media_type="application/json")
+        if scope["path"] == "/readyz":
+            return self._readiness()
         rate = self._rates.of(None)
         wait_s = rate.wait_s(scope["client"][0] if scope.get("client") else "") if rate else 0
         if wait_s:
@@ -81,6 +84,14 @@ class Tenants:
             return problem_response(429, "Too many requests", detail, {"retry-after": str(wait_s)})
         detail = "This needs a key that the shop has given out. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
         return problem_response(401, "Key needed", detail, {"www-authenticate": 'Bearer realm="daogou"'})
+
+    def _readiness(self) -> Response:
+        """Say whether every shop answers, and not which there are."""
+        waiting = sum(not app.state.engines.ready for app in self._apps.values())
+        if waiting:
+            detail = f"{waiting} of {len(self._apps)} shops have no snapshot yet."
+            return problem_response(503, "Snapshot unavailable", detail, {"retry-after": "1"})
+        return Response(_READY % len(self._apps), media_type="application/json")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Start every tenant's application, and stop it in the end."""

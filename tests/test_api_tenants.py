@@ -120,19 +120,21 @@ def test_events_of_one_are_not_the_others(service: TestClient) -> None:
     assert "P00001" not in ask(service, "south", "GET", "/v1/users/a-device-only-in-the-north")
 
 
-@pytest.mark.parametrize("path", ["/v1/search?q=x", "/metrics", "/readyz", "/", "/openapi.json", "/static/app.js", "/v1/admin/snapshots"])
+@pytest.mark.parametrize("path", ["/v1/search?q=x", "/metrics", "/", "/openapi.json", "/static/app.js", "/v1/admin/snapshots"])
 def test_without_a_key_there_is_nobody(service: TestClient, path: str) -> None:
     for headers in ({}, {"x-api-key": "no-key-of-anybody-0123456789"}):
         answer = service.get(path, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["x-content-type-options"] == "nosniff"
     assert service.get("/healthz").json() == {"status": "ok"}
+    assert service.get("/readyz").json() == {"status": "ready", "shops": 2}
 
 
 def test_what_no_key_bears_is_closed_to_tenants(tmp_path: Path) -> None:
     made = settings_for(tmp_path)
     only = {name: key.model_copy(update={"scopes": frozenset({"search"})}) for name, key in made.api_keys.items()}
     with TestClient(create_service(made.model_copy(update={"api_keys": only}))) as client:
+        assert client.get("/readyz").status_code == 503
         for path in ("/v1/admin/snapshots", "/metrics", "/v1/users/somebody-with-an-id"):
             assert client.get(path, headers={"x-api-key": KEYS["north"]}).status_code == 403
 

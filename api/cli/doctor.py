@@ -100,6 +100,8 @@ def _allowed(field: FieldInfo) -> str:
 def _shown(name: str, value: Any) -> str:
     if value and not Settings.model_fields[name].repr:
         return "********"
+    if isinstance(value, dict):
+        value = {key: str(one) if isinstance(one, Path) else one for key, one in value.items()}
     return repr(str(value) if isinstance(value, Path) else value)
 
 
