@@ -14,9 +14,14 @@ __all__ = ["write_report"]
 
 
 def write_report(folder: Path, rows: Sequence[dict[str, Any]], machine: str, memory_mb: int, max_tokens: int) -> None:
-    """Write the three files of ``rows`` into ``folder``."""
+    """Write the three files of ``rows`` into ``folder``, with those of other sizes that are there with the same settings."""
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"machine": machine, "index_memory_mb": memory_mb, "max_tokens": max_tokens, "rows": rows}
+    told: dict[str, Any] = {"machine": machine, "index_memory_mb": memory_mb, "max_tokens": max_tokens}
+    path = folder / "scale.json"
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    known = {row["size"]: row for row in before.pop("rows", [])} if before and before.items() >= told.items() else {}
+    rows = [row for _, row in sorted((known | {row["size"]: row for row in rows}).items())]
+    told["rows"] = rows
     (folder / "scale.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     (folder / "scale.md").write_text(_page(rows, machine, memory_mb, max_tokens), "utf-8")
     _draw(folder / "scale.svg", rows)

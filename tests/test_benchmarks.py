@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,12 +21,16 @@ from hypothesis import strategies as st
 from benchmarks import bench_service
 from benchmarks.bench_service import make_queries
 from benchmarks.load import Load, LoadError, parse_output, run_load
+from benchmarks.recombine import feed_row, recombined
 from benchmarks.report import Cell, summarize, write_report
 from engine.encoder.source import encode_original, find_source, load_original
 from engine.index.documents import DocumentsBuilder
 from engine.index.faiss_index import create_vectors
 from engine.schema import Product
+from indexer.reindex import reindex
+from shop import random_products, toy_settings, write_feed
 
+ROOT = Path(__file__).parents[1]
 TITLES = ["Steel electric kettle", "Waterproof hiking jacket", "Wireless mouse", "Coffee beans", "Two-person tent"] + [
     f"Printer toner cartridge {i}" for i in range(8)
 ]
@@ -217,3 +224,32 @@ def test_suggestions_are_measured_on_their_own_beginnings(tmp_path: Path) -> Non
     from benchmarks.bench_suggest import typed_beginnings
 
     assert list(typed_beginnings(["laptop bag"])) == ["l", "la", "lap", "lapto", "laptop b"]
+
+
+def test_a_recombined_catalogue_is_made_of_the_real_one(tmp_path: Path) -> None:
+    source = random_products(60)
+    made = list(recombined(source, 400, seed=3))
+    assert [p.id for p in made] == [p.id for p in recombined(source, 400, seed=3)]
+    assert {p.id for p in made} == {f"M{n:09d}" for n in range(400)}
+    assert {p.brand for p in made} <= {p.brand for p in source}
+    assert {v for p in made for v in p.attributes.get("color", ())} <= {v for p in source for v in p.attributes.get("color", ())}
+    assert len({(p.title, p.mpn, str(p.price)) for p in made}) > 350
+    feed = tmp_path / "made.jsonl"
+    feed.write_bytes(b"".join(feed_row(p) for p in made))
+    report = reindex(feed, toy_settings(tmp_path / "store"))
+    assert (report.products, report.rejected) == (400, {})
+
+
+def test_scale_is_measured_and_drawn(tmp_path: Path) -> None:
+    feed = write_feed(random_products(60), tmp_path / "feed.jsonl")
+    environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
+    for size in ("300", "500"):
+        command = [sys.executable, "-m", "benchmarks.bench_scale", str(feed), "--sizes", size, "--results", str(tmp_path / "results")]
+        subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, timeout=300)
+    page = (tmp_path / "results" / "scale.md").read_text()
+    assert "| 300 |" in page
+    assert "| 500 |" in page
+    assert (tmp_path / "results" / "scale.svg").read_text().count("<svg") == 1
+    for row in json.loads((tmp_path / "results" / "scale.json").read_text())["rows"]:
+        assert row["index"]["said"]["products"] == row["size"]
+        assert all(recall == 1.0 for recall in row["search"]["recall"].values())
