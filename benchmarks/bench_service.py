@@ -196,7 +196,7 @@ def _index(feed: Path, folder: Path) -> Path:
 
 def _titles(snapshot: Snapshot) -> Iterator[str]:
     documents = Documents(snapshot.parts, snapshot.dead)
-    return (str(documents.document(row)["title"]) for row in range(snapshot.manifest.products))
+    return (str(documents.document(row)["title"]) for row in documents.living())
 
 
 def _dev_queries(path: Path) -> list[str]:

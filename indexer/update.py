@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ import orjson
 from numpy.typing import NDArray
 
 from engine.encoder import open_encoder
-from engine.errors import GateError
+from engine.errors import GateError, SnapshotError
+from engine.events import EventLog
 from engine.index.documents import Documents
 from engine.index.faiss_index import VECTORS
 from engine.index.runs import Scratch
-from engine.index.snapshot import Manifest, Snapshot, open_snapshot
+from engine.index.snapshot import Manifest, Snapshot, current_id, open_snapshot
 from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.schema import Product
@@ -127,7 +129,7 @@ def update(
         EncoderError: the model of the snapshot cannot be used.
     """
     started, store = time.monotonic(), Path(settings.store)
-    open_snapshot(store)  # before the lock, which would make the folder
+    _check_published(store)
     with writer_lock(store), workplace(store, progress.note) as work:
         previous = open_snapshot(store)
         _check_versions(previous.manifest)
@@ -181,7 +183,7 @@ def compact(settings: Settings, *, progress: Progress = NullProgress()) -> str:
         LockedError: another process is writing to the store.
     """
     store = Path(settings.store)
-    open_snapshot(store)
+    _check_published(store)
     with writer_lock(store), workplace(store, progress.note) as work:
         previous = open_snapshot(store)
         documents = Documents(previous.parts, previous.dead)
@@ -189,6 +191,12 @@ def compact(settings: Settings, *, progress: Progress = NullProgress()) -> str:
         delta = spool_feed(_NoRows(), work.scratch / "delta", work.rejects, settings, progress.advance, also=carried)
         manifest, _ = _compact(previous, documents, previous.dead, delta, work, settings, progress)
         return manifest.id
+
+
+def _check_published(store: Path) -> None:
+    """Refuse a store without a snapshot before the lock, which would make its folder."""
+    if not current_id(store):
+        raise SnapshotError(f"No snapshot was published in {store} yet. Run `daogou index FEED --store {store}`.")
 
 
 def _check_versions(manifest: Manifest) -> None:
@@ -312,6 +320,9 @@ def _publish_delta(
     )
     finished = finish(work.root, folder, manifest)
     check_snapshot(work.root, manifest, settings, verified=previous)
+    if settings.events and EventLog.exists(settings):  # whose purchases the base has learned from, this one has
+        with closing(EventLog.open(settings)) as log:
+            log.uses.inherit("snapshot", manifest.id, "snapshot", before.id)
     publish(store, finished)
     prune(store, settings.keep_snapshots, before.id)
     return manifest, embedded

@@ -1,5 +1,7 @@
 """A delta beside a base answers as one index of all of it would, and becomes that index when it is compacted."""
 
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from typer.testing import CliRunner
 from api.cli import app
 from engine.engine import Engine
 from engine.errors import GateError, LockedError, NotFoundError, SnapshotError
+from engine.events import Event, EventLog
 from engine.index.snapshot import list_snapshots, open_snapshot
+from engine.recommend.request import RecommendRequest
 from engine.schema import ExplainRequest, Money, Product, SearchRequest
 from engine.settings import Settings
 from indexer.publish import rollback, writer_lock
@@ -178,6 +182,31 @@ def test_the_same_again_publishes_nothing(tmp_path: Path) -> None:
     change = write_feed([replace(products[0], title="new words")], tmp_path / "c.jsonl")
     first, second = update(change, settings), update(change, settings)
     assert (second.snapshot, second.unchanged, second.delta) == (first.snapshot, 1, 1)
+
+
+def test_what_was_learned_from_purchases_stays_and_so_does_whose_they_were(tmp_path: Path) -> None:
+    products = random_products(40)
+    settings = toy_settings(tmp_path / "store", compact_share=1.0, consent="assumed", min_buyers=2)
+    moment = int(1000 * time.time()) - 10 * 86_400_000
+    with closing(EventLog.open(settings)) as log:
+        bought = [(f"user-{n % 5}", f"o{n}", p) for n in range(10) for p in ("P00003", "P00004", "P00005")]
+        events = [
+            Event("purchase", moment + 60_000 * n, user_id=who, order_id=order, products=(p,), event_id=f"e{n}")
+            for n, (who, order, p) in enumerate(bought)
+        ]
+        log.add(events, lambda _: True)
+    reindex(write_feed(products, tmp_path / "feed.jsonl"), settings)
+    asked = RecommendRequest(kind="bought_together", ids=["P00003"], k=5)
+    before = [hit.document["id"] for hit in Engine.open(settings).recommend(asked).hits]
+    assert before[:2] in (["P00004", "P00005"], ["P00005", "P00004"])
+    feed = write_feed([replace(products[4], price=Money(5, "USD")), replace(products[3], title="said otherwise")], tmp_path / "c.jsonl")
+    report = update(feed, settings, delete=["P00005"])
+    found = Engine.open(settings).recommend(asked).hits
+    assert found[0].document["id"] == "P00004"
+    assert found[0].because[0].signal == "together"
+    assert "P00005" not in {hit.document["id"] for hit in found}
+    with closing(EventLog.open(settings)) as log:
+        assert report.snapshot in {use.name for use in log.uses.of(log.person(user_id="user-1"))}
 
 
 def test_a_whole_feed_after_updates_is_a_whole_index(tmp_path: Path) -> None:
