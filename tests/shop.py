@@ -81,6 +81,6 @@ def files_of(store: Path) -> dict[str, bytes]:
     found = {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
     manifest = orjson.loads(found.pop("manifest.json"))
     assert set(manifest["files"]) == set(found)
-    for name in ("id", "created"):
+    for name in ("id", "created", "sha256"):
         del manifest[name]
     return {**found, "manifest.json": orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)}

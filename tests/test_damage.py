@@ -74,6 +74,20 @@ def test_a_damaged_store_serves_whole_or_not_and_is_mended_by_the_next_run(
     assert refused > 20
 
 
+def test_a_manifest_says_what_it_said_or_is_refused(store: Path) -> None:
+    path = open_snapshot(store).path / "manifest.json"
+    before, said = path.read_bytes(), open_snapshot(store).manifest
+    rng, refused = random.Random(5), 0
+    for _ in range(400):
+        path.write_bytes(flipped(before, rng))
+        try:
+            assert open_snapshot(store).manifest == said  # a blank between two values
+        except SnapshotError:
+            refused += 1
+    path.write_bytes(before)
+    assert refused > 300
+
+
 def test_files_of_another_snapshot_are_refused(store: Path) -> None:
     current = open_snapshot(store)
     (other,) = set(list_snapshots(store)) - {current.manifest.id}

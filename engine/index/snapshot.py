@@ -66,8 +66,9 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return the manifest as indented JSON with sorted keys."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
+        """Return the manifest as indented JSON with sorted keys, and a SHA-256 of all it says."""
+        values = asdict(self)
+        return json.dumps({**values, "sha256": _sha256_of_values(values)}, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,11 @@ class Snapshot:
         return self.path / name
 
 
+def _sha256_of_values(values: Mapping[str, Any]) -> str:
+    """Return the hex SHA-256 of JSON values, however they are written down."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """Return the hex SHA-256 of a file."""
     with path.open("rb") as stream:
@@ -163,6 +169,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"Snapshot {folder.name} has format {found!r}; this version of daogou reads format {FORMAT}. "
             "Index the feed again, or install the version that wrote it."
         )
+    if values.pop("sha256", "") != _sha256_of_values(values):
+        raise SnapshotError(f"The manifest in {folder} does not match its own SHA-256. Run `daogou rollback`, or index again.")
     try:
         return Manifest(**values)
     except TypeError as error:
@@ -181,6 +189,8 @@ def open_snapshot(store: Path, snapshot_id: str = "", verified: Snapshot | None 
         raise SnapshotError(f"No snapshot was published in {store} yet. Run `daogou index FEED --store {store}`.")
     folder = store / "snapshots" / name
     manifest = read_manifest(folder)
+    if manifest.id != name:
+        raise SnapshotError(f"The manifest in {folder} is that of snapshot {manifest.id}. Run `daogou rollback`, or index again.")
     with ThreadPoolExecutor(4) as pool:
         files = [(name, entry) for name, entry in manifest.files.items() if not _shared(folder, name, entry, verified)]
         wrong = [w for w in pool.map(lambda f: _mismatch(folder / f[0], f[1]), files) if w]
