@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from api.erasures import forget_words, watch_erasures
+from api.gather import Gatherer
 from api.identity import Identity
 from api.intake import Intake
 from api.keys import Keys
@@ -80,6 +81,7 @@ def create_app(
         metrics.reload_failure,
     )
 
+    gatherer = Gatherer(engines, settings.search_queue, settings.search_deadline_s)
     identity, sessions = Identity(settings), Sessions()
     rights = Intake(lambda: EventLog.open(settings), _catalogue(engines), lambda: EventLog.exists(settings))
     intake = rights if settings.events else None
@@ -110,7 +112,7 @@ def create_app(
         redirect_slashes=False,
     )
     for router in (
-        search_routes(engines, metrics, identity, intake),
+        search_routes(gatherer, metrics, identity, intake),
         suggest_routes(engines),
         similar_routes(engines),
         product_routes(engines),
@@ -127,7 +129,7 @@ def create_app(
     app.mount("/static", static_files(), name="static")
     app.state.engines = engines
     install_problems(app)
-    _add_middleware(app, settings, metrics)
+    _add_middleware(app, settings, metrics, gatherer)
     return app
 
 
@@ -171,13 +173,14 @@ def _forgetting(engines: Engines, sessions: Sessions) -> Callable[[str, str], No
     return forget
 
 
-def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, gatherer: Gatherer) -> None:
     """Wrap the routes, innermost first."""
     app.add_middleware(
         GuardMiddleware,
         max_body_bytes=settings.max_body_bytes,
         keys=Keys(settings.api_keys, all_closed=bool(settings.tenants)),
         rates=Rates(settings.rate_limit, settings.api_keys),
+        busy=lambda: gatherer.busy,
     )
     if settings.cors_origins:
         app.add_middleware(

@@ -2,29 +2,52 @@
 
 Encoding queries in one batch costs half of encoding them one by one, so what reached the server while it was busy is
 given to the engine as one batch. Nobody waits for company: a lone search starts as soon as it is understood. Answers
-leave one by one as they are found. Lives on the event loop, without a thread or a lock. Knows nothing of HTTP.
+leave one by one as they are found. Only so many wait, and none longer than it may: who would, is told so at once, since work on
+what nobody waits for any more is taken from the others. Lives on the event loop, without a thread or a lock. Knows nothing of
+HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
 
 from api.reload import Engines
+from engine.errors import DaogouError
 from engine.schema import Answer, SearchRequest
 
-__all__ = ["Gatherer"]
+__all__ = ["BusyError", "Gatherer"]
+
+_Waiting = tuple[SearchRequest, asyncio.Future[Answer], float]
+"""A search, where its answer goes, and until when it may wait."""
 
 MOST = 16
 """Searches of one batch; more gains nothing and makes the first wait."""
 
 
-class Gatherer:
-    """Gathers searches for the engine that serves."""
+class BusyError(DaogouError):
+    """More is asked than can be answered in time."""
 
-    def __init__(self, engines: Engines) -> None:
-        self._engines = engines
-        self._waiting: list[tuple[SearchRequest, asyncio.Future[Answer]]] = []
+    status = 429
+    title = "Too many searches"
+
+
+class Gatherer:
+    """Gathers searches for the engine that serves: ``most`` wait, each for at most ``deadline_s`` seconds."""
+
+    def __init__(
+        self, engines: Engines, most: int = 256, deadline_s: float = 2.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engines, self._most, self._deadline_s, self._clock = engines, most, deadline_s, clock
+        self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether no other search may wait."""
+        return len(self._waiting) >= self._most
 
     async def search(self, request: SearchRequest) -> Answer:
         """Return the engine's answer.
@@ -32,9 +55,12 @@ class Gatherer:
         Raises:
             NotReadyError: no snapshot has been opened yet.
             FilterError: ``filter_by``, ``sort_by`` or ``facet_by`` is wrong.
+            BusyError: too many wait already, or it has waited too long.
         """
+        if self.busy:
+            raise BusyError(f"{self._most} searches wait already. Repeat the request in a moment.")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, future))
+        self._waiting.append((request, future, self._clock() + self._deadline_s))
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="searches")
         return await future
@@ -42,10 +68,19 @@ class Gatherer:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-                await self._answer([(request, future) for request, future in batch if not future.done()])
+                if batch := self._batch():
+                    await self._answer(batch)
         finally:
             self._task = None
+
+    def _batch(self) -> list[tuple[SearchRequest, asyncio.Future[Answer]]]:
+        """Take the next searches, without those whose caller has gone or who have waited too long."""
+        now = self._clock()
+        taken = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+        for _, future, until in taken:
+            if now > until:
+                _fail(future, BusyError(f"The search has waited for {self._deadline_s:g} s. Repeat the request in a moment."))
+        return [(request, future) for request, future, _ in taken if not future.done()]
 
     async def _answer(self, batch: list[tuple[SearchRequest, asyncio.Future[Answer]]]) -> None:
         """Answer a batch from one engine, which stays open meanwhile. A caller that has gone gets no answer."""

@@ -116,7 +116,7 @@ async def _on_daogou_error(_request: Request, error: Exception) -> Response:
     if error.status >= 500 and not getattr(error, "shown", False):
         return _failure(error, error.status, error.title)
     members = {"position": error.position} if isinstance(error, FilterError) else {}
-    headers = {"retry-after": "1"} if error.status == 503 else None
+    headers = {"retry-after": "1"} if error.status in (429, 503) else None
     return problem_response(error.status, error.title, str(error), headers, **members)
 
 

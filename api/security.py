@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from limits import RateLimitItem, parse
@@ -50,6 +50,10 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
+
+
+_SEARCH = "/v1/search"
+_BUSY = "As many searches wait as may. Repeat the request in a moment."
 
 
 class HeadersMiddleware:
@@ -116,10 +120,12 @@ class GuardMiddleware:
     address.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, keys: Keys, rates: Rates) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, keys: Keys, rates: Rates, busy: Callable[[], bool] = lambda: False
+    ) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
-        self.keys, self.rates = keys, rates
+        self.keys, self.rates, self._busy = keys, rates, busy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -163,7 +169,11 @@ class GuardMiddleware:
             if wait_s:
                 detail = f"This client may make {rate}. Wait {wait_s} s and repeat the request."
                 return problem_response(429, "Too many requests", detail, {"retry-after": str(wait_s)})
-        return self.keys.refusal(scope, caller)
+        if refusal := self.keys.refusal(scope, caller):
+            return refusal
+        if scope["path"] == _SEARCH and self._busy():  # before anything is read: refusing has to cost next to nothing
+            return problem_response(429, "Too many searches", _BUSY, {"retry-after": "1"})
+        return None
 
     def _too_large(self) -> str:
         return f"The body of a request may have at most {self.max_body_bytes} bytes."

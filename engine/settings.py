@@ -156,6 +156,8 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="Server processes.")
     reload_interval_s: float = Field(1.0, gt=0, description="How often the server looks for a new snapshot.")
     max_body_bytes: int = Field(65_536, ge=1024, description="Longest request body.")
+    search_queue: int = Field(256, ge=1, le=100_000, description="Searches that may wait in a process; more are told 429.")
+    search_deadline_s: float = Field(2.0, gt=0, description="Longest a search may wait to begin; after that it is told 429.")
     rate_limit: str = Field("", description="Requests a client may make, like `100/second`; empty is unlimited.")
     api_keys: dict[str, ApiKey] = Field(
         {},

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.gather import MOST, Gatherer
+from api.gather import MOST, BusyError, Gatherer
 from api.reload import NotReadyError
 from engine.errors import FilterError
 from engine.schema import Answer, SearchRequest
@@ -158,3 +158,32 @@ def test_an_engine_replaced_during_a_batch_answers_it_to_the_end(engines, store)
     asyncio.run(main())
     assert store.opened[0].closed
     assert not store.opened[1].closed
+
+
+def test_only_so_many_wait_and_the_others_are_told_at_once(engines, store):
+    async def main():
+        gatherer = Gatherer(engines, most=20)
+        asked = ask(gatherer, *map(str, range(25)))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(r, BusyError) for r in found] == [False] * 20 + [True] * 5
+        assert (await search(gatherer, "again")).applied.q == "again"
+
+    asyncio.run(main())
+    assert sum(map(len, store.opened[0].batches)) == 21
+
+
+def test_nobody_waits_past_the_deadline_and_nothing_is_done_for_them(engines, store):
+    now = [0.0]
+
+    async def main():
+        gatherer = Gatherer(engines, deadline_s=1.0, clock=lambda: now[0])
+        early = ask(gatherer, *map(str, range(MOST)))
+        late = ask(gatherer, "late")
+        await asyncio.sleep(0)
+        now[0] = 1.5  # while the first batch is answered
+        found = await asyncio.gather(*early, *late, return_exceptions=True)
+        assert isinstance(found[-1], BusyError)
+        assert "waited for 1 s" in str(found[-1])
+
+    asyncio.run(main())
+    assert all("late" not in batch for batch in store.opened[0].batches)

@@ -1,8 +1,10 @@
 import pytest
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.security import RateLimit
+from api.keys import Keys
+from api.security import GuardMiddleware, RateLimit, Rates
 from engine.errors import SettingsError
 from engine.settings import Settings
 from fake_engine import FakeStore
@@ -70,3 +72,20 @@ def test_every_response_carries_the_security_headers(path):
     assert headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
+
+
+def test_a_service_that_is_busy_says_so_before_it_reads_anything():
+    waiting = []
+
+    async def inner(scope, receive, send):
+        waiting.append(scope["path"])
+        await Response("answered")(scope, receive, send)
+
+    guard = GuardMiddleware(inner, 1024, Keys({}), Rates("", {}), busy=lambda: len(waiting) >= 2)
+    client = TestClient(guard)
+    assert [client.get("/v1/search?q=x").status_code for _ in range(4)] == [200, 200, 429, 429]
+    refused = client.post("/v1/search", content=b"{", headers=JSON)
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["type"] == "urn:daogou:problem:too-many-searches"
+    assert client.get("/v1/suggest?q=x").status_code == 200

@@ -19,7 +19,6 @@ from api.identity import Identity
 from api.intake import Intake
 from api.metrics import Metrics
 from api.problems import problem_docs
-from api.reload import Engines
 from api.wire import json_response, query_parameters, read_query
 from engine.events import Event
 from engine.schema import Answer, SearchRequest, SearchResponse
@@ -50,11 +49,9 @@ _BODY_EXAMPLES = {
 }
 
 
-def search_routes(engines: Engines, metrics: Metrics, identity: Identity, intake: Intake | None = None) -> APIRouter:
+def search_routes(gatherer: Gatherer, metrics: Metrics, identity: Identity, intake: Intake | None = None) -> APIRouter:
     """Return the routes of search. One that says who asks is noted by ``intake``: what they do next then has a beginning."""
     router = APIRouter(tags=["search"])
-
-    gatherer = Gatherer(engines)
 
     async def find(wanted: SearchRequest) -> Response:
         wanted = identity.admit(wanted)
