@@ -75,7 +75,7 @@ def create_app(
     for changes in experiment.variants.values() if experiment else ():
         checked_changes(settings, changes)
     engines = Engines(
-        lambda serving: _trying(engine_factory(settings, serving), experiment),
+        lambda serving: _trying(_watched(engine_factory(settings, serving), metrics), experiment),
         lambda: pointer(settings.store),
         settings.reload_interval_s,
         metrics.reload_failure,
@@ -144,6 +144,19 @@ def create_service(settings: Settings) -> FastAPI | Tenants:
     return Tenants(settings, {name: create_app(own) for name, own in settings_of_tenants(settings).items()})
 
 
+def _refusing(gatherer: Gatherer, metrics: Metrics) -> bool:
+    """Return whether no other search may wait, and count it."""
+    if gatherer.busy:
+        metrics.busy()
+    return gatherer.busy
+
+
+def _watched(engine: Engine, metrics: Metrics) -> Engine:
+    """Have the stages of an engine's searches counted."""
+    engine.on_stage = metrics.stage
+    return engine
+
+
 def _trying(engine: Engine, experiment: Experiment | None) -> Engine:
     """Return an engine that takes part in an experiment, if there is one."""
     return cast(Engine, Experimenting(engine, experiment)) if experiment else engine
@@ -180,7 +193,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, gatherer
         max_body_bytes=settings.max_body_bytes,
         keys=Keys(settings.api_keys, all_closed=bool(settings.tenants)),
         rates=Rates(settings.rate_limit, settings.api_keys),
-        busy=lambda: gatherer.busy,
+        busy=lambda: _refusing(gatherer, metrics),
     )
     if settings.cors_origins:
         app.add_middleware(

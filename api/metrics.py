@@ -26,11 +26,12 @@ from api.problems import unexpected_problem
 if TYPE_CHECKING:
     from engine.engine import Engine
 
-__all__ = ["Metrics", "ObserveMiddleware"]
+__all__ = ["STAGES", "Metrics", "ObserveMiddleware"]
 
 _log = logging.getLogger("daogou.request")
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STAGES = ("understand", "encode", "nearest", "rank", "facets", "write")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -46,6 +47,15 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
+        stages = Histogram(
+            "search_stage_duration_seconds",
+            "Time of each stage of search: understand, encode and nearest once a batch, rank, facets and write once a search.",
+            ("stage",),
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._stages = {name: stages.labels(name) for name in STAGES}
+        self._busy = Counter("search_refused", "Searches refused because too many waited.", registry=self._registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._zero_results = Counter("search_zero_results", "Searches that found nothing.", registry=self._registry)
         self._reload_failures = Counter(
@@ -67,6 +77,14 @@ class Metrics:
         if child is None:
             child = self._children[key] = self._requests.labels(route, method, str(status))
         child.observe(seconds)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Count a stage of search."""
+        self._stages[name].observe(seconds)
+
+    def busy(self) -> None:
+        """Count a search that was refused."""
+        self._busy.inc()
 
     def zero_results(self) -> None:
         """Count a search that found nothing."""

@@ -87,8 +87,11 @@ def wrk_path() -> str:
     return found
 
 
-def run_load(url: str, queries: Sequence[str], *, connections: int, duration_s: int, offset: int = 0) -> Load:
-    """Ask ``queries`` from position ``offset`` on for ``duration_s``; ``{q}`` in ``url`` is where a query goes.
+def run_load(
+    url: str, queries: Sequence[str], *, connections: int, duration_s: int, offset: int = 0, pause_ms: int = 0
+) -> Load:
+    """Ask ``queries`` from position ``offset`` on for ``duration_s``; ``{q}`` in ``url`` is where a query goes. Each connection
+    pauses ``pause_ms`` before a request, as people do, so that many of them offer a load that does not wait for answers.
 
     Raises:
         LoadError: wrk is missing, ended with an error, or printed no result.
@@ -99,7 +102,9 @@ def run_load(url: str, queries: Sequence[str], *, connections: int, duration_s: 
         listed, script = Path(folder, "queries.txt"), Path(folder, "load.lua")
         listed.write_text("".join(quote(q, safe="") + "\n" for q in queries), "ascii")
         values = {"before": before, "after": after, "file": str(listed)}
-        script.write_text(_SCRIPT.format(offset=offset, **{k: json.dumps(v) for k, v in values.items()}), "utf-8")
+        written = _SCRIPT.format(offset=offset, **{k: json.dumps(v) for k, v in values.items()})
+        pause = f"function delay() return {pause_ms} end\n" if pause_ms else ""
+        script.write_text(written + pause, "utf-8")
         command = [wrk_path(), "-t1", f"-c{connections}", f"-d{duration_s}s", f"--timeout={_TIMEOUT_S}s"]
         command += ["-s", str(script), f"http://{address}"]
         try:

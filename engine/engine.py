@@ -74,6 +74,9 @@ class Engine:
     def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
         folder = snapshot.path
         self.settings = settings
+        self.on_stage: Callable[[str, float], None] = _unwatched
+        """Is told the seconds of each stage: ``understand``, ``encode`` and ``nearest`` once a batch, ``rank``, ``facets`` and
+        ``write`` once a search."""
         self.snapshot = snapshot
         self.snapshot_id = snapshot.manifest.id
         self.model_name = snapshot.manifest.model
@@ -141,8 +144,13 @@ class Engine:
         answer is the same in any company up to the rounding of the vectors (below 1e-6).
         """
         started = time.perf_counter()
+        lap = _Lap(self.on_stage, started)
         plans = [outcome(self._pipeline.plan, request) for request in requests]
-        vectors, near = self._pipeline.placed(plans)
+        lap.done("understand")
+        vectors = self._pipeline.encoded(plans)
+        lap.done("encode")
+        near = self._pipeline.nearest(vectors)
+        lap.done("nearest")
         for plan in plans:
             yield plan if isinstance(plan, Exception) else outcome(self._answer, plan, vectors, near, started)
 
@@ -154,7 +162,7 @@ class Engine:
         started: float,
     ) -> Answer:
         """Find, rank, cut to the page and write it: what ``SearchResponse`` describes, products as they are stored."""
-        request, query = plan.request, plan.query
+        request, query, lap = plan.request, plan.query, _Lap(self.on_stage, time.perf_counter())
         first = (request.page - 1) * request.per_page
         most = first + request.per_page if request.sort_by in BY_RELEVANCE else 0
         weight = self.settings.personal if most else 0.0
@@ -163,6 +171,9 @@ class Engine:
         ranking, said = self._sorted(ranking, request.sort_by), Personally()
         if taste:
             ranking, said = self._personal.order(taste, ranking, weight, query.language)
+        lap.done("rank")
+        facets = self._facets(request, found)
+        lap.done("facets")
         query_id = uuid.uuid4().hex
         written = {
             "query_id": query_id,
@@ -174,12 +185,14 @@ class Engine:
             "per_page": request.per_page,
             "hits": written_hits(self._documents, query, ranking, found, first, request.per_page, said.hits),
             "nearest": written_nearest(self._documents, query, found),
-            "facet_counts": self._facets(request, found),
+            "facet_counts": facets,
             "applied": written_applied(query, plan.filter_by, request.sort_by, plan.alpha, found, said.whole),
             "search_time_ms": round(1000 * (time.perf_counter() - started), 3),
         }
         ids = tuple(self._documents.ids[int(row)] for row in ranking.rows[first : first + request.per_page])
-        return Answer(orjson.dumps(written), len(found.rows), query_id, ids)
+        answer = Answer(orjson.dumps(written), len(found.rows), query_id, ids)
+        lap.done("write")
+        return answer
 
     def signals(self, q: str, product_ids: Sequence[str]) -> NDArray[np.float32]:
         """Return what a calibration weighs for products, found or not: nearness, coverage, agrees, differs, other.
@@ -385,6 +398,23 @@ class Engine:
         if not request.facet_by:
             return []
         return count_facets(self._pipeline.table, found.mask, request.facet_by, request.max_facet_values)
+
+
+def _unwatched(stage: str, seconds: float) -> None:
+    """Tell nobody."""
+
+
+class _Lap:
+    """Tells somebody how long each stage took."""
+
+    def __init__(self, tell: Callable[[str, float], None], began: float) -> None:
+        self._tell, self._at = tell, began
+
+    def done(self, stage: str) -> None:
+        """Say that a stage has ended."""
+        now = time.perf_counter()
+        self._tell(stage, now - self._at)
+        self._at = now
 
 
 def _endpoint(settings: Settings) -> ChatEndpoint | None:

@@ -128,19 +128,19 @@ class Pipeline:
 
     def placed(self, plans: Sequence[Plan | Exception]) -> tuple[Vectors, Mapping[str, Neighbours]]:
         """Return the vectors of the plans' texts and what is nearest to each, encoded together and searched together."""
-        meant = [plan.query.meant for plan in plans if isinstance(plan, Plan) and plan.alpha > 0]
-        vectors = self._encoded(meant)
-        return vectors, self._nearest(meant, vectors)
+        vectors = self.encoded(plans)
+        return vectors, self.nearest(vectors)
 
-    def _encoded(self, texts: Sequence[str]) -> Vectors:
-        """Return the vector of each text, all in one batch; should that fail, one by one, to find whose fault it is."""
+    def encoded(self, plans: Sequence[Plan | Exception]) -> Vectors:
+        """Return the vector of each plan's text, all in one batch; should that fail, one by one, to find whose fault it is."""
+        texts = [plan.query.meant for plan in plans if isinstance(plan, Plan) and plan.alpha > 0]
         if len(texts) > 1 and not isinstance(rows := outcome(self.encoder.encode_queries, texts), Exception):
             return dict(zip(texts, rows, strict=True))
         return {text: outcome(lambda text: self.encoder.encode_queries([text])[0], text) for text in texts}
 
-    def _nearest(self, texts: Sequence[str], vectors: Vectors) -> dict[str, Neighbours]:
+    def nearest(self, vectors: Vectors) -> dict[str, Neighbours]:
         """Return the products nearest in meaning to each text, all in one search; a text left out is searched alone."""
-        known = {text: vector for text in texts if not isinstance(vector := vectors[text], Exception)}
+        known = {text: vector for text, vector in vectors.items() if not isinstance(vector, Exception)}
         if not known:
             return {}
         found = outcome(self.vectors.search_many, np.stack(list(known.values())), self.settings.depth)

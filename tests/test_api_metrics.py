@@ -3,8 +3,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.metrics import STAGES
 from engine.settings import Settings
 from fake_engine import FakeStore
+from indexer.reindex import reindex
+from shop import random_products, toy_settings, write_feed
 
 
 @pytest.fixture
@@ -49,8 +52,8 @@ def test_made_up_paths_and_methods_make_no_new_labels(client):
         client.request(f"VERB{n}", "/v1/search")
         client.get(f"/static/made-up-{n}")
     samples = _samples(client)
-    routes = {dict(labels)["route"] for name, labels in samples if name.endswith("_seconds_count")}
-    methods = {dict(labels)["method"] for name, labels in samples if name.endswith("_seconds_count")}
+    requests = [dict(labels) for name, labels in samples if name == "http_server_request_duration_seconds_count"]
+    routes, methods = {r["route"] for r in requests}, {r["method"] for r in requests}
     assert routes <= {"none", "/v1/search", "/static"}
     assert methods == {"GET", "OTHER"}
 
@@ -73,3 +76,17 @@ def test_the_snapshot_that_serves_is_named(client):
     samples = _samples(client)
     assert samples["snapshot_info", (("model", "toy"), ("snapshot", "s1"))] == 1
     assert samples["snapshot_products", ()] == 10
+
+
+def test_every_stage_of_a_search_is_timed(tmp_path):
+    settings = toy_settings(tmp_path / "store")
+    reindex(write_feed(random_products(12), tmp_path / "feed.jsonl"), settings)
+    with TestClient(create_app(settings)) as client:
+        for q in ("tent", "kettle", "waterproof jacket"):
+            assert client.get("/v1/search", params={"q": q, "facet_by": "brand"}).status_code == 200
+        samples = _samples(client)
+    stages = {dict(labels)["stage"]: n for (name, labels), n in samples.items() if name == "search_stage_duration_seconds_count"}
+    assert stages == dict.fromkeys(STAGES, 3)
+    sums = {dict(labels)["stage"]: s for (name, labels), s in samples.items() if name == "search_stage_duration_seconds_sum"}
+    assert all(seconds > 0 for seconds in sums.values())
+    assert samples["search_refused_total", ()] == 0
