@@ -1,7 +1,7 @@
 """Three times as much as can be answered: ``python -m benchmarks.bench_overload --store STORE``.
 
 In: a store. Out: JSON. First as many searches as one process answers, by a closed loop of 16 connections; then so many
-connections that pause between requests that three times as many are offered. What counts is how many are still answered
+connections that pause between requests that about three times as many are offered. What counts is how many are still answered
 (goodput) and how long those wait, which a client of its own looks at, one search at a time, while the load runs.
 """
 
@@ -28,7 +28,9 @@ from engine.index.snapshot import open_snapshot
 __all__ = ["main"]
 
 _TIMES = 3
-_CONNECTIONS = 600
+_PAUSE_MS = 1000
+_CYCLE_S = 1.5
+"""Between two requests of a connection, on average: its pause, and the wait of those that are let in."""
 _PROBES_S = 0.05
 
 
@@ -46,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         url = server.base + HYBRID
         run_load(url, queries, connections=16, duration_s=3)
         peak = run_load(url, queries, connections=16, duration_s=given.seconds, offset=5_000)
-        pause_ms = round(1000 * _CONNECTIONS / (_TIMES * peak.requests_per_s))
+        connections = round(_TIMES * peak.requests_per_s * _CYCLE_S)
         seen: list[tuple[int, float]] = []
         done = threading.Event()
         probe = threading.Thread(target=_probe, args=(url, queries, seen, done))
         probe.start()
         over = run_load(
-            url, queries, connections=_CONNECTIONS, duration_s=given.seconds, offset=50_000, pause_ms=pause_ms
+            url, queries, connections=connections, duration_s=given.seconds, offset=50_000, pause_ms=_PAUSE_MS
         )
         done.set()
         probe.join()
