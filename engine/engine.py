@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from engine.encoder.card import Source, read_card
 from engine.errors import FilterError
-from engine.explain import Done, Explainer, Need, make_generator, voice_of
+from engine.explain import Done, Explainer, Need, endpoint_of, make_generator, voice_of
 from engine.explain.wording import load_wording
 from engine.facets import count_facets, filterable
 from engine.forgetting import forget_texts
@@ -31,6 +31,7 @@ from engine.index.prefix import PrefixIndex
 from engine.index.snapshot import Snapshot, open_snapshot
 from engine.index.vectors import Neighbours
 from engine.language import is_stop
+from engine.laps import Laps, unwatched
 from engine.match import MatchSet
 from engine.outcome import outcome
 from engine.personal import Personally, PersonalResults, Remembered
@@ -59,9 +60,6 @@ from engine.settings import Settings
 from engine.shopper import Shopper
 from engine.written import written_applied, written_hits, written_nearest
 
-if TYPE_CHECKING:
-    from engine.explain.endpoint import ChatEndpoint
-
 __all__ = ["Engine"]
 
 _MOST_FIELDS = 100
@@ -74,7 +72,7 @@ class Engine:
     def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
         folder = snapshot.path
         self.settings = settings
-        self.on_stage: Callable[[str, float], None] = _unwatched
+        self.on_stage: Callable[[str, float], None] = unwatched
         """Is told the seconds of each stage: ``understand``, ``encode`` and ``nearest`` once a batch, ``rank``, ``facets`` and
         ``write`` once a search."""
         self.snapshot = snapshot
@@ -90,7 +88,7 @@ class Engine:
         self._personal = PersonalResults(settings, table, nearest, self._documents)
         self._recommendations = Recommendations(snapshot, table, nearest, self._documents)
         self.languages = self._pipeline.languages
-        endpoint = _endpoint(settings)
+        endpoint = endpoint_of(settings)
         self._reader = ProposedTurns(endpoint, self) if endpoint and settings.guide == "endpoint" else None
         self._explainer = Explainer(
             make_generator(settings, endpoint),
@@ -144,7 +142,7 @@ class Engine:
         answer is the same in any company up to the rounding of the vectors (below 1e-6).
         """
         started = time.perf_counter()
-        lap = _Lap(self.on_stage, started)
+        lap = Laps(self.on_stage)
         plans = [outcome(self._pipeline.plan, request) for request in requests]
         lap.done("understand")
         vectors = self._pipeline.encoded(plans)
@@ -162,7 +160,7 @@ class Engine:
         started: float,
     ) -> Answer:
         """Find, rank, cut to the page and write it: what ``SearchResponse`` describes, products as they are stored."""
-        request, query, lap = plan.request, plan.query, _Lap(self.on_stage, time.perf_counter())
+        request, query, lap = plan.request, plan.query, Laps(self.on_stage)
         first = (request.page - 1) * request.per_page
         most = first + request.per_page if request.sort_by in BY_RELEVANCE else 0
         weight = self.settings.personal if most else 0.0
@@ -398,29 +396,3 @@ class Engine:
         if not request.facet_by:
             return []
         return count_facets(self._pipeline.table, found.mask, request.facet_by, request.max_facet_values)
-
-
-def _unwatched(stage: str, seconds: float) -> None:
-    """Tell nobody."""
-
-
-class _Lap:
-    """Tells somebody how long each stage took."""
-
-    def __init__(self, tell: Callable[[str, float], None], began: float) -> None:
-        self._tell, self._at = tell, began
-
-    def done(self, stage: str) -> None:
-        """Say that a stage has ended."""
-        now = time.perf_counter()
-        self._tell(stage, now - self._at)
-        self._at = now
-
-
-def _endpoint(settings: Settings) -> ChatEndpoint | None:
-    """Return the endpoint that writes or reads, ``None`` where none does, and then nothing of HTTP is imported."""
-    if "endpoint" not in (settings.generator, settings.guide):
-        return None
-    from engine.explain.endpoint import ChatEndpoint
-
-    return ChatEndpoint(settings)

@@ -8,7 +8,7 @@ and ``quantities`` read, ``check_*`` judge, ``vocabulary`` holds the word lists)
 
 from engine.explain.evidence import Evidence, EvidenceField, Need, gather_evidence
 from engine.explain.explainer import Done, Explainer
-from engine.explain.generator import Draft, Generator, make_generator, voice_of
+from engine.explain.generator import Draft, Generator, endpoint_of, make_generator, voice_of
 from engine.explain.ground import Verdict, check
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Need",
     "Verdict",
     "check",
+    "endpoint_of",
     "gather_evidence",
     "make_generator",
     "voice_of",

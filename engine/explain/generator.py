@@ -19,7 +19,7 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from engine.explain.endpoint import ChatEndpoint
 
-__all__ = ["Draft", "Generator", "make_generator", "voice_of"]
+__all__ = ["Draft", "Generator", "endpoint_of", "make_generator", "voice_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +79,12 @@ def make_generator(settings: Settings, endpoint: ChatEndpoint | None = None) -> 
     from engine.explain.template import TemplateGenerator
 
     return TemplateGenerator()
+
+
+def endpoint_of(settings: Settings) -> ChatEndpoint | None:
+    """Return the endpoint that writes or reads, ``None`` where none does, and then nothing of HTTP is imported."""
+    if "endpoint" not in (settings.generator, settings.guide):
+        return None
+    from engine.explain.endpoint import ChatEndpoint
+
+    return ChatEndpoint(settings)
