@@ -20,7 +20,7 @@ from starlette.types import Scope
 from api.problems import problem_response
 from engine.settings import ApiKey, KeyScope
 
-__all__ = ["Caller", "Keys", "scope_of"]
+__all__ = ["Caller", "Keys", "key_needed", "scope_of"]
 
 _ADMIN = ("/v1/admin/", "/metrics")
 _EVENTS = ("/v1/events", "/v1/users/")
@@ -75,8 +75,13 @@ class Keys:
             return problem_response(404, "Not found", "There is nothing here: no key with the scope `admin` is set.")
         if caller:
             return problem_response(403, "Forbidden", f"This key does not open `{needed}`. Use one whose scopes have it.")
-        detail = "This needs a key that the shop has given out. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
-        return problem_response(401, "Key needed", detail, {"www-authenticate": 'Bearer realm="daogou"'})
+        return key_needed()
+
+
+def key_needed() -> Response:
+    """Return what is said to whoever needs a key and sends none that is known."""
+    detail = "This needs a key that the shop has given out. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+    return problem_response(401, "Key needed", detail, {"www-authenticate": 'Bearer realm="daogou"'})
 
 
 def _given(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

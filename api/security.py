@@ -112,6 +112,15 @@ class Rates:
         """Return the rate of whoever asks, ``None`` where there is none."""
         return self._own.get(caller.name, self._everybody) if caller else self._everybody
 
+    def refusal(self, scope: Scope, caller: Caller | None) -> Response | None:
+        """Count a request, and return why it comes too soon, ``None`` where it does not."""
+        rate = self.of(caller)
+        wait_s = rate.wait_s(scope["client"][0] if scope.get("client") else "", caller.name if caller else "") if rate else 0
+        if not wait_s:
+            return None
+        detail = f"This client may make {rate}. Wait {wait_s} s and repeat the request."
+        return problem_response(429, "Too many requests", detail, {"retry-after": str(wait_s)})
+
 
 class GuardMiddleware:
     """Refuses what is too large, who may not ask and who asks too often, before any route sees it.
@@ -163,12 +172,8 @@ class GuardMiddleware:
         if declared > self.max_body_bytes:
             return problem_response(413, "Content too large", self._too_large(), {"connection": "close"})
         caller = self.keys.caller(scope["headers"])
-        rate = self.rates.of(caller)
-        if rate is not None and scope["path"].startswith("/v1/"):
-            wait_s = rate.wait_s(scope["client"][0] if scope.get("client") else "", caller.name if caller else "")
-            if wait_s:
-                detail = f"This client may make {rate}. Wait {wait_s} s and repeat the request."
-                return problem_response(429, "Too many requests", detail, {"retry-after": str(wait_s)})
+        if scope["path"].startswith("/v1/") and (refusal := self.rates.refusal(scope, caller)):
+            return refusal
         if refusal := self.keys.refusal(scope, caller):
             return refusal
         if scope["path"] == _SEARCH and self._busy():  # before anything is read: refusing has to cost next to nothing

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.keys import Keys
+from api.keys import Keys, key_needed
 from api.problems import problem_response
 from api.security import HeadersMiddleware, Rates
 from engine.errors import SettingsError
@@ -77,13 +77,7 @@ class Tenants:
             return Response(_ALIVE, media_type="application/json")
         if scope["path"] == "/readyz":
             return self._readiness()
-        rate = self._rates.of(None)
-        wait_s = rate.wait_s(scope["client"][0] if scope.get("client") else "") if rate else 0
-        if wait_s:
-            detail = f"This client may make {rate}. Wait {wait_s} s and repeat the request."
-            return problem_response(429, "Too many requests", detail, {"retry-after": str(wait_s)})
-        detail = "This needs a key that the shop has given out. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
-        return problem_response(401, "Key needed", detail, {"www-authenticate": 'Bearer realm="daogou"'})
+        return self._rates.refusal(scope, None) or key_needed()
 
     def _readiness(self) -> Response:
         """Say whether every shop answers, and not which there are."""

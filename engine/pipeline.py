@@ -41,7 +41,7 @@ from engine.reranker import Reranker
 from engine.retrieve import Candidates, restrict, retrieve_dense, retrieve_lexical
 from engine.schema import SearchRequest
 from engine.settings import Settings
-from engine.text import embedding_text
+from engine.text import embedding_text, glossing
 
 __all__ = ["BY_RELEVANCE", "FirstHits", "Pipeline", "Plan", "Vectors"]
 
@@ -215,7 +215,7 @@ class Pipeline:
 
     def _texts(self, rows: NDArray[np.int64], languages: Sequence[str]) -> list[str]:
         """Return the texts of products as a model of these languages reads them."""
-        lexicon = None if "zh" in languages else self._known.lexicon
+        lexicon = glossing(languages, self._known.lexicon)
         return [embedding_text(self._documents.product(int(row)), lexicon) for row in rows]
 
     def order(self, q: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:

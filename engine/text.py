@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from engine.language import language_of
 from engine.lexicon import Lexicon
 from engine.schema import AttributeValue, Product
 
-__all__ = ["FIELDS", "TEXT_VERSION", "attribute_text", "content_hash", "embedding_text", "lexical_fields"]
+__all__ = ["FIELDS", "TEXT_VERSION", "attribute_text", "content_hash", "embedding_text", "glossing", "lexical_fields"]
 
 TEXT_VERSION = 1
 
@@ -61,6 +61,11 @@ def embedding_text(product: Product, lexicon: Lexicon | None = None) -> str:
     if lexicon is not None:
         parts = [_glossed(part, lexicon) for part in parts]
     return ". ".join(p for p in parts if p)
+
+
+def glossing(languages: Collection[str], lexicon: Lexicon) -> Lexicon | None:
+    """Return the lexicon that puts Chinese into English for a model of these languages, ``None`` where it reads Chinese."""
+    return None if "zh" in languages else lexicon
 
 
 def _glossed(text: str, lexicon: Lexicon) -> str:

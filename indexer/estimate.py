@@ -17,18 +17,18 @@ from typing import Any, TypeVar
 
 from engine.encoder.apart import export_apart
 from engine.encoder.export import find_exported
-from engine.encoder.source import languages_of
 from engine.errors import FeedError
 from engine.index.faiss_index import factory_for
 from engine.index.runs import Scratch
 from engine.lexicon import Lexicon
 from engine.settings import Settings
-from engine.text import embedding_text
+from engine.text import embedding_text, glossing
 from indexer.budget import index_bytes
 from indexer.build import build_files
 from indexer.embed import open_encoders
 from indexer.feeds import open_feed
 from indexer.feeds.records import RawRow
+from indexer.reindex import languages_read
 from indexer.spool import Spool, spool_feed
 
 __all__ = ["Estimate", "estimate"]
@@ -124,17 +124,17 @@ def estimate(feed: Path, settings: Settings, *, format: str = "") -> Estimate:
     """
     sample, rows, exact, read_s = _sampled(feed, settings, format)
     lexicon = Lexicon.own(*settings.lexicons)
-    languages = settings.semantic_languages or list(languages_of(settings.model))
-    glossing = None if "zh" in languages else lexicon
+    languages = languages_read(settings)
+    glosses = glossing(languages, lexicon)
     with tempfile.TemporaryDirectory(prefix="daogou-estimate-") as name:
         work = Path(name)
         scratch = Scratch(work / "scratch", _BUFFER)
         clean_s, spool = _took(
-            lambda: spool_feed(_Rows(sample), scratch.folder, work / "rejects.tsv", settings, lambda _: None, glossing)
+            lambda: spool_feed(_Rows(sample), scratch.folder, work / "rejects.tsv", settings, lambda _: None, glosses)
         )
         if not len(spool.ids):
             raise FeedError(f"None of {len(sample):,} rows of {feed} is a usable product, so nothing can be said. Check the feed.")
-        embed_s, dimension = _embedding(spool, settings, glossing, work)
+        embed_s, dimension = _embedding(spool, settings, glosses, work)
         waiting = _Waiting(scratch.folder)
         folder = work / "snapshot"
         folder.mkdir()
@@ -231,9 +231,9 @@ def _rows_per_byte(first: tuple[int, int], last: tuple[int, int]) -> float:
     return (last[0] - first[0]) / (last[1] - first[1])
 
 
-def _embedding(spool: Spool, settings: Settings, glossing: Lexicon | None, work: Path) -> tuple[float, int]:
+def _embedding(spool: Spool, settings: Settings, glosses: Lexicon | None, work: Path) -> tuple[float, int]:
     """Return the seconds it takes to embed a product, and the dimension of its vector."""
-    texts = [embedding_text(product, glossing) for product in spool.spread(_EMBEDDED + _WARMING)]
+    texts = [embedding_text(product, glosses) for product in spool.spread(_EMBEDDED + _WARMING)]
     cache = settings.store / "encoders"
     toy = settings.model.split(":")[0] == "hashing"
     known = None if toy else find_exported(settings.model, cache, max_tokens=settings.max_tokens, runtime=settings.runtime)

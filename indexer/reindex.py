@@ -27,7 +27,7 @@ from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.recommend import Orders
 from engine.settings import Settings
-from engine.text import TEXT_VERSION, embedding_text
+from engine.text import TEXT_VERSION, embedding_text, glossing
 from indexer.budget import buffer_bytes, index_bytes
 from indexer.build import build_files, build_vectors, link_encoder
 from indexer.durable import write_out
@@ -136,10 +136,10 @@ def reindex(
     started, store = time.monotonic(), Path(settings.store)
     with writer_lock(store), workplace(store, progress.note) as work:
         lexicon = Lexicon.own(*settings.lexicons)
-        glossing = None if "zh" in languages_read(settings) else lexicon
+        glosses = glossing(languages_read(settings), lexicon)
         previous = open_previous(store, progress.note)
         scratch = Scratch(work.scratch, buffer_bytes(settings))
-        facts, spool = _read(Path(feed), format, settings, work, progress, glossing, scratch)
+        facts, spool = _read(Path(feed), format, settings, work, progress, glosses, scratch)
         check_counts(spool, previous_count(store), settings, allow_shrink=allow_shrink, rejects=work.rejects)
         return build_snapshot(spool, facts, previous, work, scratch, settings, lexicon, progress, judge, started)
 
@@ -163,14 +163,14 @@ def build_snapshot(
 ) -> IndexReport:
     """Make a whole snapshot of cleaned products and publish it, unless it changes nothing. The store is locked by the caller."""
     store, languages = Path(settings.store), languages_read(settings)
-    glossing = None if "zh" in languages else lexicon
+    glosses = glossing(languages, lexicon)
     popular = _popular(settings)
-    exported = _export(spool, settings, progress, glossing)
+    exported = _export(spool, settings, progress, glosses)
     card = read_card(exported)
     products, queries = open_encoders(exported, settings)
     plan = make_plan(spool.hashes, products.fingerprint, products.dimension, previous, scratch.folder / "vectors")
     progress.start("Embedding", len(plan.missing), "products")
-    embed_missing(plan, spool, products, settings.batch_size, progress.advance, glossing)
+    embed_missing(plan, spool, products, settings.batch_size, progress.advance, glosses)
     write_out(scratch.folder / "vectors" / VECTORS, work.folder / "vectors" / VECTORS)
 
     progress.start("Building", len(spool.ids), "products")
@@ -233,14 +233,14 @@ def _read(
     settings: Settings,
     work: Workplace,
     progress: Progress,
-    glossing: Lexicon | None,
+    glosses: Lexicon | None,
     scratch: Scratch,
 ) -> tuple[dict[str, Any], Spool]:
     """Read and clean the whole feed into the workplace; return what it was recognised as, and the spool."""
     with open_feed(feed, format=format, max_cell_chars=settings.max_cell_chars) as opened:
         progress.start("Reading", opened.bytes_total, "bytes")
         advance, buffer = progress.advance, scratch.buffer_bytes
-        spool = spool_feed(opened, scratch.folder, work.rejects, settings, advance, glossing, buffer)
+        spool = spool_feed(opened, scratch.folder, work.rejects, settings, advance, glosses, buffer)
         # The mapping of formats without a header is complete only now.
         return {"format": opened.format, "encoding": opened.encoding, "mapping": dict(opened.mapping)}, spool
 
@@ -278,13 +278,13 @@ def _note_people(settings: Settings, snapshot: str, people: frozenset[str]) -> N
             log.uses.add("snapshot", snapshot, people)
 
 
-def _export(spool: Spool, settings: Settings, progress: Progress, glossing: Lexicon | None) -> Path:
+def _export(spool: Spool, settings: Settings, progress: Progress, glosses: Lexicon | None) -> Path:
     """Return the folder of the exported model, which is compared with the original on this shop's texts."""
     return export_apart(
         settings.model,
         Path(settings.store) / "encoders",
         max_tokens=settings.max_tokens,
-        sample_texts=[embedding_text(product, glossing) for product in spool.spread(_PARITY_TEXTS)],
+        sample_texts=[embedding_text(product, glosses) for product in spool.spread(_PARITY_TEXTS)],
         device=settings.device,
         runtime=settings.runtime,
         progress=progress.note,

@@ -29,7 +29,7 @@ from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.schema import Product
 from engine.settings import Settings
-from engine.text import TEXT_VERSION
+from engine.text import TEXT_VERSION, glossing
 from indexer.budget import buffer_bytes
 from indexer.build import build_files
 from indexer.durable import link_or_copy, write_out
@@ -38,7 +38,7 @@ from indexer.feeds import open_feed
 from indexer.gate import check_snapshot
 from indexer.plan import make_plan
 from indexer.publish import finish, list_files, new_id, prune, publish, writer_lock
-from indexer.reindex import NullProgress, Progress, build_snapshot
+from indexer.reindex import NullProgress, Progress, build_snapshot, languages_read
 from indexer.spool import Spool, spool_feed
 from indexer.workplace import Workplace, workplace
 
@@ -134,12 +134,12 @@ def update(
         previous = open_snapshot(store)
         _check_versions(previous.manifest)
         lexicon = Lexicon.open(previous.path / "lexicon")
-        glossing = None if "zh" in previous.manifest.report.get("languages", ["en"]) else lexicon
+        glosses = glossing(_languages(previous), lexicon)
         scratch = Scratch(work.scratch, buffer_bytes(settings))
         documents = Documents(previous.parts, previous.dead)
         changes = _Changes(previous, documents)
         carried = _carried(previous, documents, frozenset(delete))
-        spool = _read(feed, format, settings, work, progress, glossing, scratch, changes, carried)
+        spool = _read(feed, format, settings, work, progress, glosses, scratch, changes, carried)
         dead, deleted = _dead(previous, documents, spool.ids, delete)
         products = previous.parts[0].size - len(dead) + len(spool.ids)
         _check_counts(products, deleted, previous.manifest.products, spool, settings, allow_shrink)
@@ -199,6 +199,12 @@ def _check_published(store: Path) -> None:
         raise SnapshotError(f"No snapshot was published in {store} yet. Run `daogou index FEED --store {store}`.")
 
 
+def _languages(snapshot: Snapshot) -> Sequence[str]:
+    """Return the languages that the model of a snapshot reads."""
+    languages: Sequence[str] = snapshot.manifest.report.get("languages", ["en"])
+    return languages
+
+
 def _check_versions(manifest: Manifest) -> None:
     """Refuse to add to what another version has made."""
     if (manifest.text_version, manifest.terms_version) != (TEXT_VERSION, TERMS_VERSION):
@@ -233,7 +239,7 @@ def _read(
     settings: Settings,
     work: Workplace,
     progress: Progress,
-    glossing: Lexicon | None,
+    glosses: Lexicon | None,
     scratch: Scratch,
     changes: _Changes,
     carried: Iterable[Product],
@@ -247,7 +253,7 @@ def _read(
             work.rejects,
             settings,
             progress.advance,
-            glossing,
+            glosses,
             scratch.buffer_bytes,
             changes=changes,
             also=carried,
@@ -272,11 +278,11 @@ def _dead(
     previous: Snapshot, documents: Documents, ids: Sequence[str], delete: Sequence[str]
 ) -> tuple[NDArray[np.int64], int]:
     """Return the rows of the base that nobody may find any more, and how many products are deleted."""
-    base, kept = previous.parts[0].size, Documents(previous.parts[:1])
+    kept = Documents(previous.parts[:1])
     gone = [i for i in dict.fromkeys(delete) if documents.row_of(i) is not None]
     staying = set(ids)
     gone = [i for i in gone if i not in staying]
-    rows = {row for i in (*ids, *gone) if (row := kept.row_of(i)) is not None and row < base}
+    rows = {row for i in (*ids, *gone) if (row := kept.row_of(i)) is not None}
     return np.array(sorted(rows | set(previous.dead.tolist())), np.int64), len(gone)
 
 
@@ -296,10 +302,10 @@ def _publish_delta(
     folder, embedded = work.folder, 0
     if len(spool.ids):
         encoder = open_encoder(previous.path / "encoder", threads=0, expect=before.encoder)
-        glossing = None if "zh" in before.report.get("languages", ["en"]) else lexicon
+        glosses = glossing(_languages(previous), lexicon)
         plan = make_plan(spool.hashes, before.encoder, before.dimension, previous, scratch.folder / "vectors")
         progress.start("Embedding", len(plan.missing), "products")
-        embed_missing(plan, spool, encoder, settings.batch_size, progress.advance, glossing)
+        embed_missing(plan, spool, encoder, settings.batch_size, progress.advance, glosses)
         write_out(scratch.folder / "vectors" / VECTORS, folder / "delta" / "vectors" / VECTORS)
         progress.start("Building", len(spool.ids), "products")
         build_files(spool, folder / "delta", progress.advance, lexicon, {}, scratch, base=previous.path)
@@ -348,10 +354,10 @@ def _compact(
                 yield documents.product(row)
 
     lexicon = Lexicon.own(*settings.lexicons)
-    glossing = None if "zh" in previous.manifest.report.get("languages", ["en"]) else lexicon
+    glosses = glossing(languages_read(settings), lexicon)  # as the whole is embedded, so that hashes are of what is read
     scratch = Scratch(work.scratch / "whole", buffer_bytes(settings))
     whole = spool_feed(
-        _NoRows(), scratch.folder, work.rejects, settings, progress.advance, glossing, scratch.buffer_bytes, also=everything()
+        _NoRows(), scratch.folder, work.rejects, settings, progress.advance, glosses, scratch.buffer_bytes, also=everything()
     )
     facts: dict[str, Any] = {"format": "", "encoding": "", "mapping": {}}
     report = build_snapshot(

@@ -70,15 +70,12 @@ class HashedStrings:
         some: list[int] = []
 
         def texts() -> Iterator[str]:
-            before = None
-            for line in self._runs:
-                if line != before:
-                    before = line
-                    some.append(hash(line))
-                    if len(some) == 65_536:
-                        hashes.append(np.array(some, np.int64))
-                        some.clear()
-                    yield line.decode()
+            for line in self._runs.once():
+                some.append(hash(line))
+                if len(some) == 65_536:
+                    hashes.append(np.array(some, np.int64))
+                    some.clear()
+                yield line.decode()
 
         write_strings(path, texts())
         return Numbers(np.concatenate([*hashes, np.array(some, np.int64)]))

@@ -69,6 +69,11 @@ class SortedRuns:
         self._lines, self._runs = [], []
 
 
+    def once(self) -> Iterator[bytes]:
+        """Yield the different lines in order; as iterating does, once."""
+        return (line for line, _ in itertools.groupby(self))
+
+
 def _merged(runs: list[Path]) -> Iterator[bytes]:
     streams = [path.open("rb", buffering=_READ) for path in runs]
     try:

@@ -200,7 +200,7 @@ def open_snapshot(store: Path, snapshot_id: str = "", verified: Snapshot | None 
 
 
 def _shared(folder: Path, name: str, entry: Mapping[str, Any], verified: Snapshot | None) -> bool:
-    """Return whether a file is the very one that was verified before, and has not been written since."""
+    """Return whether a file is the very one that was verified before."""
     if verified is None or verified.manifest.files.get(name) != entry:
         return False
     try:

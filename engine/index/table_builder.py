@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ class TableBuilder:
         spans = [[0, 0] for _ in self._columns]
         numbers: dict[int, Numbers] = {}
         written = 0
-        for column, labels in itertools.groupby(_once(self._labels), key=lambda line: line[:8]):
+        for column, labels in itertools.groupby(self._labels.once(), key=lambda line: line[:8]):
             hashes = array("q")
             for place, line in enumerate(labels):
                 label = line[9:].decode()
@@ -203,11 +203,3 @@ class TableBuilder:
         row_columns.close()
         np.save(folder / "row_indptr.npy", np.concatenate(([0], np.cumsum(per_row))).astype(np.int32), allow_pickle=False)
         self._waiting.remove()
-
-
-def _once(lines: Iterable[bytes]) -> Iterator[bytes]:
-    before = None
-    for line in lines:
-        if line != before:
-            before = line
-            yield line
