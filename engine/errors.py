@@ -8,6 +8,7 @@ DaogouError
 ├── GateError            a finished snapshot was refused, so nothing was published
 ├── LockedError          another writer holds the store
 ├── SnapshotError        a snapshot is missing, incomplete, corrupt or of another format
+├── VectorEngineError    the engine that holds the vectors does not answer
 ├── EncoderError         a model cannot be loaded, exported or trusted
 ├── GeneratorError       a text generator failed; callers fall back, shoppers never see it
 ├── EvaluationError      judgements, runs or query files cannot be used
@@ -39,6 +40,7 @@ __all__ = [
     "SnapshotError",
     "TrainingError",
     "UnfinishedErasureError",
+    "VectorEngineError",
 ]
 
 
@@ -98,6 +100,14 @@ class SnapshotError(DaogouError):
     exit_code = 6
     status = 503
     title = "Snapshot unavailable"
+
+
+class VectorEngineError(DaogouError):
+    """The engine elsewhere that holds the vectors does not answer, or did not do what was asked."""
+
+    exit_code = 11
+    status = 503
+    title = "Vector engine unavailable"
 
 
 class EncoderError(DaogouError):

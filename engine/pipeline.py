@@ -22,14 +22,13 @@ from engine.errors import SettingsError
 from engine.fit import Evidence, Fitting
 from engine.index.codes import CodeIndex
 from engine.index.documents import Documents
-from engine.index.faiss_index import FaissVectors
-from engine.index.filters import join_filters, parse_filter
-from engine.index.joined import JoinedVectors
+from engine.index.engines import open_all_vectors
+from engine.index.filters import Filter, join_filters, parse_filter
 from engine.index.lexical import LexicalIndex
-from engine.index.snapshot import Part, Snapshot
+from engine.index.snapshot import Snapshot
 from engine.index.table import Table
 from engine.index.values import ValuesIndex
-from engine.index.vectors import Neighbours, VectorIndex
+from engine.index.vectors import Neighbours
 from engine.index.vocabulary import VocabularyIndex
 from engine.lexicon import Lexicon
 from engine.match import SPOKEN, Calibration, MatchSet, match, nearness
@@ -55,11 +54,13 @@ Vectors = Mapping[str, NDArray[np.float32] | Exception]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request understood: what is searched, what the filters leave (``None``: all) and the weight of meaning."""
+    """A request understood: what is searched, the filters, what they and the exclusions leave (``None``: all) and the weight of
+    meaning."""
 
     request: SearchRequest
     query: ParsedQuery
     filter_by: str
+    tree: Filter | None
     allowed: NDArray[np.bool_] | None
     alpha: float
 
@@ -84,7 +85,7 @@ class Pipeline:
         self.table = Table(parts, settings.exchange_rates)
         self.living = np.ones(snapshot.rows, bool)
         self.living[dead] = False
-        self.vectors = _vectors(parts, dead, settings.threads)
+        self.vectors = open_all_vectors(parts, dead, settings)
         self.languages = tuple(settings.semantic_languages or snapshot.manifest.report.get("languages", ["en"]))
         self._all_live = not len(dead)
         self._lexical = LexicalIndex(parts, dead)
@@ -124,7 +125,8 @@ class Pipeline:
         """Understand a request as far as that goes without its vector."""
         query = parse_query(request.q, self._known, request.understand, request.correct)
         filter_by = join_filters(request.filter_by, *query.filters)
-        return Plan(request, query, filter_by, self._allowed(query, filter_by), self._alpha(query, request.alpha))
+        tree = parse_filter(filter_by)
+        return Plan(request, query, filter_by, tree, self._allowed(query, tree), self._alpha(query, request.alpha))
 
     def placed(self, plans: Sequence[Plan | Exception]) -> tuple[Vectors, Mapping[str, Neighbours]]:
         """Return the vectors of the plans' texts and what is nearest to each, encoded together and searched together."""
@@ -156,10 +158,10 @@ class Pipeline:
             raise vector
         nearest = near.get(query.meant) if vector is not None else None
         if nearest is None:
-            nearest = retrieve_dense(vector, self.vectors, self.settings.depth, None)
+            nearest = retrieve_dense(vector, self.vectors, self.settings.depth)
         evidence = self._fitting.weigh(query)
         everywhere = Candidates(retrieve_lexical(query, self._lexical, evidence), nearest, self._coded(query))
-        dense = nearest if allowed is None else retrieve_dense(vector, self.vectors, self.settings.depth, allowed)
+        dense = nearest if allowed is None else retrieve_dense(vector, self.vectors, self.settings.depth, allowed, plan.tree)
         candidates = restrict(everywhere, dense, allowed)
         found = self._match(query, everywhere, dense, evidence, allowed, vector is not None)
         gain = self._fitting.gain(query, evidence, found.rows)
@@ -223,12 +225,11 @@ class Pipeline:
         allowed = np.zeros(len(self.living), bool)
         allowed[rows] = True
         every = self.tuned(self.settings.model_copy(update={"min_relevance": 0.0, "tail_relevance": 0.0}))
-        plan = replace(every.plan(SearchRequest(q=q)), allowed=allowed)
+        plan = replace(every.plan(SearchRequest(q=q)), tree=None, allowed=allowed)
         return every.ranked(plan, *every.placed([plan]), 0)[1].rows
 
-    def _allowed(self, query: ParsedQuery, filter_by: str) -> NDArray[np.bool_] | None:
+    def _allowed(self, query: ParsedQuery, tree: Filter | None) -> NDArray[np.bool_] | None:
         """Return the mask of rows that filters and exclusions leave, or ``None`` for all."""
-        tree = parse_filter(filter_by)
         allowed = None if tree is None else self.table.allow(tree)
         for group in (group for groups in query.exclusions for group in groups):
             keep = ~self._lexical.affirming(group)
@@ -273,12 +274,6 @@ class Pipeline:
             depth=self.settings.depth,
             meant=meant,
         )
-
-
-def _vectors(parts: Sequence[Part], dead: NDArray[np.int64], threads: int) -> VectorIndex:
-    """Return the vectors of all parts as one index."""
-    base, *delta = (FaissVectors(part.folder / "vectors", threads=threads) for part in parts)
-    return JoinedVectors(base, delta[0] if delta else None, dead) if delta or len(dead) else base
 
 
 def _reranker(folder: Path, snapshot: Snapshot, languages: Sequence[str]) -> Reranker:

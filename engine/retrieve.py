@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.fit import Evidence
+from engine.index.filters import Filter
 from engine.index.lexical import LexicalIndex, LexicalScores, Measured
-from engine.index.vectors import Neighbours, VectorIndex
+from engine.index.vectors import NO_NEIGHBOURS, Neighbours, VectorIndex
 from engine.query import ParsedQuery
 
 __all__ = ["Candidates", "feedback_vector", "restrict", "retrieve_dense", "retrieve_lexical"]
-
-NOTHING = Neighbours(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +50,14 @@ def restrict(candidates: Candidates, dense: Neighbours, allowed: NDArray[np.bool
 
 
 def retrieve_dense(
-    vector: NDArray[np.float32] | None, index: VectorIndex, depth: int, allowed: NDArray[np.bool_] | None
+    vector: NDArray[np.float32] | None,
+    index: VectorIndex,
+    depth: int,
+    allowed: NDArray[np.bool_] | None = None,
+    tree: Filter | None = None,
 ) -> Neighbours:
-    """Return the ``depth`` products nearest in meaning, or nothing without a vector."""
-    return NOTHING if vector is None else index.search(vector, depth, allowed)
+    """Return the ``depth`` products nearest in meaning, or nothing without a vector; all ``allowed`` pass ``tree``."""
+    return NO_NEIGHBOURS if vector is None else index.search(vector, depth, allowed, tree)
 
 
 def feedback_vector(

@@ -58,6 +58,17 @@ class Settings(BaseSettings):
     batch_size: int = Field(32, ge=1, le=4096, description="Products embedded at a time.")
     threads: int = Field(1, ge=0, le=256, description="Threads of encoder and vector index for one batch; 0 means all cores.")
 
+    embed_engine: Literal["local", "ray"] = Field(
+        "local", description="What embeds products: this machine, or a Ray cluster (extra `ray`); `daogou index --engine`."
+    )
+    ray_address: str = Field(
+        "", description="Ray cluster that `daogou index --engine ray` embeds on, like `ray://head:10001`; empty starts one here."
+    )
+    ray_folder: str = Field(
+        "",
+        description="Where texts wait for the cluster, like `s3://bucket/texts`: which all its nodes read; empty is the store.",
+    )
+
     # Indexing
     default_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="For prices that name none.")
     max_price: float = Field(10_000_000, gt=0, description="A price above this, in major units, is a mistake.")
@@ -65,6 +76,12 @@ class Settings(BaseSettings):
     index_memory_mb: int = Field(
         1024, ge=512, le=1 << 20, description="Memory that indexing may take, in MiB; what does not fit waits on the disk."
     )
+    milvus_uri: str = Field(
+        "",
+        description="Address of the Milvus that holds the vectors, like `http://milvus:19530`, or a file for its small version; "
+        "empty keeps them in FAISS. Needs the extra `milvus`.",
+    )
+    milvus_token: str = Field("", repr=False, description="What Milvus lets in, like `user:password`.")
     keep_snapshots: int = Field(3, ge=1, le=1000, description="Published snapshots kept for rollback.")
     max_shrink: float = Field(0.3, ge=0, le=1, description="Share of products that may vanish in one reindex.")
     compact_share: float = Field(

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from engine.encoder import Encoder
 from engine.index.codes import CodesBuilder
 from engine.index.documents import DocumentsBuilder
-from engine.index.faiss_index import FaissVectors, map_vectors, save_index, save_probing
+from engine.index.engines import connect, open_vectors
+from engine.index.faiss_index import map_vectors, save_index
 from engine.index.lexical import LexicalIndex
 from engine.index.lexical_builder import LexicalBuilder
+from engine.index.milvus_index import save_collection
 from engine.index.prefix import PrefixBuilder
 from engine.index.runs import Scratch
 from engine.index.snapshot import Part
+from engine.index.table import Table
 from engine.index.table_builder import TableBuilder
 from engine.index.values import ValuesBuilder
 from engine.index.vectors import ExactVectors, VectorIndex
@@ -30,7 +33,10 @@ from engine.index.vocabulary import VocabularyBuilder
 from engine.language import is_stop, words
 from engine.lexicon import Lexicon, is_accessory
 from engine.match import background_threshold
+from engine.settings import Settings
 from engine.text import lexical_fields
+from indexer.budget import index_bytes
+from indexer.collections import collection_name
 from indexer.durable import link_or_copy
 from indexer.spool import Spool
 
@@ -101,36 +107,48 @@ def _says_something(text: str, lexical: LexicalIndex, lexicon: Lexicon) -> bool:
     return bool(carrying) and all(i in named or lexical.spread(w) > 0 for i, w in carrying)
 
 
-def build_vectors(spool: Spool, encoder: Encoder, folder: Path, most_bytes: int) -> dict[str, Any]:
-    """Build the index of a snapshot's vectors, at most ``most_bytes`` large, and return what was measured on them.
+def build_vectors(spool: Spool, encoder: Encoder, folder: Path, settings: Settings) -> dict[str, Any]:
+    """Build the index of a snapshot's vectors, or their collection in Milvus, and return what was measured on them.
 
     Beginnings of titles stand in for queries when the index's recall@10 is measured, single words of titles when it is
     measured how near a product comes to a query by chance (see :func:`engine.match.background_threshold`). A search goes as
     far as it must to find :data:`RECALL` of the true neighbours, where it can.
     """
-    chosen = save_index(folder / "vectors", most_bytes=most_bytes)
+    part = Part(folder, 0, len(spool.ids))
+    chosen = _save(part, settings)
     titles = [product.title for product in spool.spread(_SAMPLE)]
     queries = encoder.encode_queries([" ".join(title.split()[:_SAMPLE_WORDS]) for title in titles])
     queries = queries[:: max(1, len(queries) // _MEASURED)]
     vectors = map_vectors(folder / "vectors")
-    recall, probing = _go_far_enough(folder / "vectors", queries) if chosen else (1.0, {})
+    recall, probing = _go_far_enough(part, settings, queries) if chosen else (1.0, {})
     return {
-        "vectors": {"index": chosen or "exact", **probing},
+        "vectors": {**(chosen or {"index": "exact"}), **probing},
         "similarity": round(background_threshold(encoder.encode_queries(_title_words(titles)), vectors), 4),
         "recall": round(recall, 4),
     }
 
 
-def _go_far_enough(folder: Path, queries: NDArray[np.float32]) -> tuple[float, dict[str, int]]:
+def _save(part: Part, settings: Settings) -> dict[str, str]:
+    """Make what searches go through beside the vectors themselves, and return what was chosen: nothing for a scan."""
+    folder = part.folder / "vectors"
+    if settings.milvus_uri:
+        name = collection_name(settings.store, part.folder)
+        save_collection(folder, connect(settings), name, Table([part]))
+        return {"index": "milvus", "collection": name}
+    chosen = save_index(folder, most_bytes=index_bytes(settings))
+    return {"index": chosen} if chosen else {}
+
+
+def _go_far_enough(part: Part, settings: Settings, queries: NDArray[np.float32]) -> tuple[float, dict[str, int]]:
     """Choose how far searches of an index go, write it down, and return the recall@10 and what was chosen."""
-    exact = ExactVectors(map_vectors(folder)).search_many(queries, _TOP)
+    exact = ExactVectors(map_vectors(part.folder / "vectors")).search_many(queries, _TOP)
     worst = np.array([near.scores[-1] for near in exact])
-    index = FaissVectors(folder)
+    index = open_vectors(part, settings)
     recall = tied_recall(index, queries, worst)
     while recall < RECALL and (further := index.probing.further(index.lists)):
-        index = FaissVectors(folder, probing=further)
+        index.probing = further
         recall = tied_recall(index, queries, worst)
-    save_probing(folder, index.probing)
+    index.save_probing()
     return recall, asdict(index.probing)
 
 

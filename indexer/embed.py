@@ -20,7 +20,7 @@ from engine.text import embedding_text
 from indexer.plan import Plan
 from indexer.spool import Spool
 
-__all__ = ["embed_missing", "open_encoders"]
+__all__ = ["embed_missing", "group_size", "open_encoders"]
 
 _AT_A_TIME = 32
 
@@ -40,6 +40,11 @@ def open_encoders(exported: Path, settings: Settings) -> tuple[Encoder, Encoder]
     return products, open_encoder(exported, threads=0) if products.fingerprint.endswith(":torch") else products
 
 
+def group_size(batch_size: int) -> int:
+    """Return how many products are embedded together: which are decides the last bits of their vectors."""
+    return max(batch_size, _AT_A_TIME)
+
+
 def embed_missing(
     plan: Plan,
     spool: Spool,
@@ -53,7 +58,7 @@ def embed_missing(
     Raises:
         EncoderError: a vector is zero or not a number.
     """
-    size = max(batch_size, _AT_A_TIME)
+    size = group_size(batch_size)
     for start in range(0, len(plan.missing), size):
         rows = plan.missing[start : start + size]
         texts = [embedding_text(product, lexicon) for product in spool.products(rows.tolist())]

@@ -12,8 +12,8 @@ import numpy as np
 
 from engine.engine import Engine
 from engine.errors import DaogouError, GateError
-from engine.index.faiss_index import FaissVectors
-from engine.index.snapshot import Manifest, Snapshot, open_snapshot
+from engine.index.engines import open_vectors
+from engine.index.snapshot import Manifest, Part, Snapshot, open_snapshot
 from engine.schema import SearchRequest
 from engine.settings import Settings
 from indexer.spool import Spool
@@ -51,7 +51,7 @@ def check_counts(spool: Spool, before: int, settings: Settings, *, allow_shrink:
         )
 
 
-def check_vectors(folder: Path, recall: float) -> None:
+def check_vectors(part: Part, settings: Settings, recall: float) -> None:
     """Refuse vectors that do not find themselves, or an index that misses too many neighbours.
 
     Raises:
@@ -62,7 +62,7 @@ def check_vectors(folder: Path, recall: float) -> None:
             f"The vector index finds {recall:.1%} of the true neighbours; at least {MIN_RECALL:.0%} are needed. Nothing "
             "was published. Index with another model."
         )
-    index = FaissVectors(folder / "vectors")
+    index = open_vectors(part, settings)
     rows = np.unique(np.linspace(0, index.size - 1, min(_PROBES, index.size)).astype(np.int64))
     probes = index.vectors(rows)
     # Products may share a vector, so the probe's own score must be among the best, not its own row.

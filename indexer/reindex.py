@@ -22,16 +22,18 @@ from engine.events import EventLog
 from engine.index.documents import Documents
 from engine.index.faiss_index import VECTORS
 from engine.index.runs import Scratch
-from engine.index.snapshot import FORMAT, Manifest, Snapshot, open_snapshot
+from engine.index.snapshot import FORMAT, Manifest, Part, Snapshot, open_snapshot
 from engine.language import TERMS_VERSION
 from engine.lexicon import Lexicon
 from engine.recommend import Orders
 from engine.settings import Settings
 from engine.text import TEXT_VERSION, embedding_text, glossing
-from indexer.budget import buffer_bytes, index_bytes
+from indexer.budget import buffer_bytes
 from indexer.build import build_files, build_vectors, link_encoder
+from indexer.collections import sweep
 from indexer.durable import write_out
 from indexer.embed import embed_missing, open_encoders
+from indexer.embed_ray import embed_with_ray
 from indexer.feeds import open_feed
 from indexer.gate import check_counts, check_snapshot, check_vectors
 from indexer.logs import logged, read_log
@@ -170,16 +172,19 @@ def build_snapshot(
     products, queries = open_encoders(exported, settings)
     plan = make_plan(spool.hashes, products.fingerprint, products.dimension, previous, scratch.folder / "vectors")
     progress.start("Embedding", len(plan.missing), "products")
-    embed_missing(plan, spool, products, settings.batch_size, progress.advance, glosses)
+    if settings.embed_engine == "ray":
+        embed_with_ray(plan, spool, exported, settings, scratch.folder, progress.advance, glosses)
+    else:
+        embed_missing(plan, spool, products, settings.batch_size, progress.advance, glosses)
     write_out(scratch.folder / "vectors" / VECTORS, work.folder / "vectors" / VECTORS)
 
     progress.start("Building", len(spool.ids), "products")
     counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts, scratch)
-    measured = build_vectors(spool, queries, work.folder, index_bytes(settings))
+    measured = build_vectors(spool, queries, work.folder, settings)
     sold = _sold(settings, spool.ids)
     counts |= save_recommendations(sold.orders, plan.vectors, work.folder, settings.min_buyers)
     link_encoder(exported, work.folder)
-    check_vectors(work.folder, measured["recall"])
+    check_vectors(Part(work.folder, 0, len(spool.ids)), settings, measured["recall"])
     manifest = _manifest(store, work.folder, card, products.fingerprint, counts, measured | {"languages": languages})
 
     removed = _gone(_ids_of(previous), spool.ids) if previous else 0
@@ -196,6 +201,7 @@ def build_snapshot(
         progress.note("Nothing changed, so the current snapshot stays.")
     # Also when nothing changed: a writer killed after publishing did not get here.
     prune(store, settings.keep_snapshots, previous.manifest.id if previous else "")
+    sweep(settings, progress.note)
     snapshot = manifest.id if changed or previous is None else previous.manifest.id
     rejects = work.keep_rejects(manifest.id if changed else "") if spool.rejected else ""
     return IndexReport(

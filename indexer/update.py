@@ -32,6 +32,7 @@ from engine.settings import Settings
 from engine.text import TEXT_VERSION, glossing
 from indexer.budget import buffer_bytes
 from indexer.build import build_files
+from indexer.collections import sweep
 from indexer.durable import link_or_copy, write_out
 from indexer.embed import embed_missing
 from indexer.feeds import open_feed
@@ -331,6 +332,7 @@ def _publish_delta(
             log.uses.inherit("snapshot", manifest.id, "snapshot", before.id)
     publish(store, finished)
     prune(store, settings.keep_snapshots, before.id)
+    sweep(settings, progress.note)
     return manifest, embedded
 
 

@@ -14,6 +14,7 @@ from engine.settings import Settings, load_settings
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 # another value than the default, as an environment variable would spell it
 OTHER = {
+    "embed_engine": "ray",
     "device": "cpu",
     "default_currency": "EUR",
     "guide": "endpoint",

@@ -1,5 +1,10 @@
-"""Every vector search against brute force, over filters from everything to one in a thousand."""
+"""Every vector search of every engine against brute force, over filters from everything to one in a thousand.
 
+Milvus is its small version in a file, or the server that ``DAOGOU_TEST_MILVUS`` names (see test_milvus_server).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -9,10 +14,13 @@ from numpy.typing import NDArray
 
 from engine.errors import SnapshotError
 from engine.index.faiss_index import FaissVectors, create_vectors, factory_for, map_vectors, save_index
-from engine.index.vectors import ExactVectors
+from engine.index.vectors import ExactVectors, VectorIndex
 from indexer.build import tied_recall
+from milvus_parts import a_milvus, collected
+from shop import random_products
 
 N, D = 10_000, 32
+PRODUCTS = random_products(400)
 
 
 def clustered(n: int, seed: int) -> NDArray[np.float32]:
@@ -27,11 +35,16 @@ def half() -> NDArray[np.float16]:
     return clustered(N, 1).astype(np.float16)
 
 
-@pytest.fixture(scope="module", params=["", "PQ16x4fs", "IVF64,PQ16x4fs"])
-def index(request: pytest.FixtureRequest, half: NDArray[np.float16], tmp_path_factory: pytest.TempPathFactory) -> FaissVectors:
+@pytest.fixture(scope="module", params=["", "PQ16x4fs", "IVF64,PQ16x4fs", "milvus"])
+def index(request: pytest.FixtureRequest, half: NDArray[np.float16], tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorIndex]:
     folder = tmp_path_factory.mktemp("vectors")
+    if request.param == "milvus":
+        with a_milvus(folder) as milvus:
+            create_vectors(folder / "vectors", *half.shape)[:] = half
+            yield collected(milvus, folder, [replace(p, id=f"P{i:05d}") for i in range(N // 400) for p in PRODUCTS])
+        return
     saved(half, folder, request.param)
-    return FaissVectors(folder)
+    yield FaissVectors(folder)
 
 
 def saved(half: NDArray[np.float16], folder: Path, factory: str | None = None) -> None:
@@ -48,7 +61,7 @@ def brute_force(half: NDArray[np.float16], query: NDArray[np.float32], k: int, a
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.2, 0.06, 0.04, 0.01, 0.001])
 @pytest.mark.parametrize("correlated", [False, True])
 def test_filtered_search_finds_the_true_neighbours(
-    index: FaissVectors, half: NDArray[np.float16], share: float, correlated: bool
+    index: VectorIndex, half: NDArray[np.float16], share: float, correlated: bool
 ) -> None:
     rng = np.random.default_rng(3)
     queries = clustered(20, 2)
@@ -69,7 +82,7 @@ def test_filtered_search_finds_the_true_neighbours(
 
 
 @pytest.mark.parametrize("k", [0, 1, 10, 300, N // 2, 2 * N])
-def test_many_queries_together_find_what_they_find_alone(index: FaissVectors, k: int) -> None:
+def test_many_queries_together_find_what_they_find_alone(index: VectorIndex, k: int) -> None:
     queries = clustered(7, 4)
     for query, together in zip(queries, index.search_many(queries, k), strict=True):
         alone = index.search(query, k)
@@ -80,13 +93,13 @@ def test_many_queries_together_find_what_they_find_alone(index: FaissVectors, k:
     assert index.search_many(queries[:0], k) == []
 
 
-def test_recall_without_a_filter(index: FaissVectors, half: NDArray[np.float16]) -> None:
+def test_recall_without_a_filter(index: VectorIndex, half: NDArray[np.float16]) -> None:
     queries = clustered(50, 5)
     worst = np.array([near.scores[-1] for near in ExactVectors(half).search_many(queries, 10)])
     assert tied_recall(index, queries, worst) >= 0.9
 
 
-def test_it_is_never_short_and_never_invents_rows(index: FaissVectors) -> None:
+def test_it_is_never_short_and_never_invents_rows(index: VectorIndex) -> None:
     query = clustered(1, 9)[0]
     few = np.zeros(N, bool)
     few[[3, 77]] = True
@@ -96,7 +109,7 @@ def test_it_is_never_short_and_never_invents_rows(index: FaissVectors) -> None:
     assert sorted(everything.rows.tolist()) == list(range(N))
 
 
-def test_what_is_not_finite_is_refused(index: FaissVectors, tmp_path: Path) -> None:
+def test_what_is_not_finite_is_refused(index: VectorIndex, tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="not finite"):
         index.search(np.full(D, np.nan, np.float32), 3)
     with pytest.raises(SnapshotError, match="row 1"):

@@ -48,6 +48,7 @@ EXIT_CODES = {
     8: "evaluation input",
     9: "training",
     10: "event log",
+    11: "vector engine",
     130: "interrupted",
 }
 """What ``daogou`` exits with; the errors' own codes are in ``engine.errors``."""

@@ -77,6 +77,7 @@ def _index(
     format: Annotated[str, typer.Option(help="Feed format, where it is not recognised.")] = "",
     currency: Annotated[str | None, typer.Option(help="Currency of prices that name none.")] = None,
     query_log: Annotated[str | None, typer.Option(help="Search log (UBI) whose common searches are suggested.")] = None,
+    engine: Annotated[str | None, typer.Option(help="What embeds products: `local`, or `ray` for a cluster.")] = None,
     guard: Annotated[
         list[Path] | None,
         typer.Option(help="Judged queries (with a feed of their own: another catalogue) that a new encoder may not do worse on."),
@@ -89,7 +90,7 @@ def _index(
     """Index a product feed and publish it; what has not changed is not embedded again."""
     from indexer.reindex import NullProgress, reindex
 
-    settings = load_settings(store=store, model=model, default_currency=currency, query_log=query_log)
+    settings = load_settings(store=store, model=model, default_currency=currency, query_log=query_log, embed_engine=engine)
     console = Console(stderr=True, highlight=False)
     bars = None if quiet else Bars(console)
     with bars.bars if bars else nullcontext():

@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SnapshotError
-from engine.index.vectors import ExactVectors, Neighbours, as_float32, order_by_score
+from engine.index.filters import Filter
+from engine.index.vectors import NO_NEIGHBOURS, ExactVectors, Neighbours, as_float32, check_finite, order_by_score
 
 __all__ = ["VECTORS", "FaissVectors", "Probing", "create_vectors", "factory_for", "map_vectors", "save_index"]
 
@@ -142,12 +143,11 @@ def save_index(folder: Path, *, factory: str | None = None, most_bytes: int = 1 
     for start in range(0, n, _AT_A_TIME):
         index.add(as_float32(vectors[start : start + _AT_A_TIME]))
     faiss.write_index(index, str(folder / "index.faiss"))
-    save_probing(folder, Probing(lists=min(16, index.nlist) if hasattr(index, "nlist") else 0))
+    _save_probing(folder, Probing(lists=min(16, index.nlist) if hasattr(index, "nlist") else 0))
     return chosen
 
 
-def save_probing(folder: Path, probing: Probing) -> None:
-    """Write down how far a search of the index in ``folder`` goes."""
+def _save_probing(folder: Path, probing: Probing) -> None:
     (folder / "index.json").write_text(json.dumps(asdict(probing)), "utf-8")
 
 
@@ -159,6 +159,7 @@ class FaissVectors:
 
     def __init__(self, folder: Path, *, threads: int = 1, probing: Probing | None = None) -> None:
         self._threads = threads or os.cpu_count() or 1
+        self._folder = folder
         self._half = map_vectors(folder)
         self._exact = ExactVectors(self._half)
         self._scan: Any = faiss.read_index(str(folder / VECTORS), _FAISS.IO_FLAG_MMAP_IFC)
@@ -182,23 +183,29 @@ class FaissVectors:
         """How many lists the index has; 0 where it has none."""
         return int(self._base.nlist) if self._index is not None and isinstance(self._base, faiss.IndexIVF) else 0
 
-    def search(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
+    def search(
+        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None, tree: Filter | None = None
+    ) -> Neighbours:
         """Return the ``k`` nearest of the ``allowed`` rows; approximate only where nothing is filtered."""
-        _check(query)
+        check_finite(query)
         matching = self.size if allowed is None else int(np.count_nonzero(allowed))
         k = min(k, matching)
         if k == 0:
-            return Neighbours(np.empty(0, np.int64), np.empty(0, np.float32))
+            return NO_NEIGHBOURS
         if matching == self.size and self._approximates(k):
             return self._approximate(query[None], k)[0]
         if matching <= min(GATHER_SHARE * self.size, GATHER_MOST) or matching <= k:
             return self._exact.search(query, k, allowed)
         return self._bitmap(query, k, None if matching == self.size else allowed)
 
+    def save_probing(self) -> None:
+        """Write down how far a search goes."""
+        _save_probing(self._folder, self.probing)
+
     def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
         """Return the ``k`` nearest of all rows to each query: together the codes are read once, which is half the cost."""
         if len(queries) and self._approximates(k):
-            _check(queries)
+            check_finite(queries)
             return self._approximate(queries, k)
         return [self.search(query, k) for query in queries]
 
@@ -241,8 +248,3 @@ class FaissVectors:
         faiss.omp_set_num_threads(self._threads)
         scores, rows = self._scan.search(query[None], k, params=parameters)
         return order_by_score(rows[0], scores[0], k)
-
-
-def _check(queries: NDArray[np.float32]) -> None:
-    if not np.isfinite(queries).all():
-        raise SnapshotError("The query vector is not finite. The encoder is damaged; index the feed again.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.index.filters import Filter
 from engine.index.vectors import Neighbours, VectorIndex, order_by_score
 
 __all__ = ["JoinedVectors"]
@@ -31,11 +32,13 @@ class JoinedVectors:
         """How many rows there are, dead ones with them."""
         return self._n + (self._delta.size if self._delta else 0)
 
-    def search(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
+    def search(
+        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None, tree: Filter | None = None
+    ) -> Neighbours:
         """Return the ``k`` nearest of the ``allowed`` rows that are not dead."""
         if allowed is None:
             return self.search_many(query[None], k)[0]
-        near = self._base.search(query, k, allowed[: self._n] & self._living)
+        near = self._base.search(query, k, allowed[: self._n] & self._living, tree)
         return self._with_delta(query, k, near, allowed[self._n :])
 
     def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:

@@ -13,6 +13,7 @@ On disk: ``table/columns.json``, ``labels`` (:mod:`engine.index.strings`, sorted
 from __future__ import annotations
 
 import json
+import operator
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,11 +31,14 @@ from engine.index.strings import Strings
 from engine.language import fold, words
 from engine.units import parse_quantity
 
-__all__ = ["ACCESSORY", "SAID", "Column", "Table"]
+__all__ = ["ACCESSORY", "NEAR", "SAID", "Column", "Table", "matching_labels"]
 
 ACCESSORY = "_accessory"
 SAID = "_said"
 """The fields of what is an accessory and of what titles measure; fields that begin with an underscore are nobody's to filter by."""
+NEAR = 1e-6
+"""Numbers that differ by less, relatively, are equal."""
+_COMPARES = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z°\"″\u4e00-\u9fff]*)\s*")
 
 
@@ -115,6 +119,11 @@ class Table:
         return counts
 
     @property
+    def base_columns(self) -> int:
+        """How many of :attr:`columns`, the first, are those of the base."""
+        return self._held[0].size
+
+    @property
     def currencies(self) -> list[str]:
         """The currencies products are priced in."""
         return list(dict.fromkeys(c.unit for c in self.fields.get("price", ())))
@@ -160,30 +169,39 @@ class Table:
         return ~mask if c.operator == "!=" else mask
 
     def _equal_number(self, column: Column, value: str) -> NDArray[np.bool_]:
-        number = self._in_unit(value, column.unit)
-        return np.zeros(len(column.rows), bool) if number is None else np.isclose(column.numbers, number, rtol=1e-6)
+        number = self.in_unit(value, column.unit)
+        return np.zeros(len(column.rows), bool) if number is None else np.isclose(column.numbers, number, rtol=NEAR)
 
     def _in_range(self, column: Column, c: Condition) -> NDArray[np.bool_]:
-        numbers, hit = column.numbers, np.ones(len(column.rows), bool)
+        limits = self.limits(c, column.unit)
+        if limits is None:
+            return np.zeros(len(column.rows), bool)
+        hit = np.ones(len(column.rows), bool)
+        for sign, limit in limits:
+            hit &= _COMPARES[sign](column.numbers, limit)
+        return hit
+
+    def limits(self, c: Condition, unit: str) -> list[tuple[str, float]] | None:
+        """Return the comparisons that numbers in ``unit`` have to pass, or ``None`` where none can.
+
+        Raises:
+            FilterError: a limit is not a number.
+        """
+        limits = []
         signs = (">=", "<=") if c.operator == ".." else (c.operator,)
         for sign, value in zip(signs, c.values, strict=True):
             if not value:
                 continue
             if _NUMBER.fullmatch(value) is None:
                 raise FilterError(f"{value[:40]!r} is not a number. Write `{c.field}:<100`, or with a unit.", c.position)
-            limit = self._in_unit(value, column.unit)
+            limit = self.in_unit(value, unit)
             if limit is None:
-                return np.zeros(len(column.rows), bool)
+                return None
             slack = abs(limit) * 1e-9
-            hit &= {
-                "<": numbers < limit - slack,
-                "<=": numbers <= limit + slack,
-                ">": numbers > limit + slack,
-                ">=": numbers >= limit - slack,
-            }[sign]
-        return hit
+            limits.append((sign, limit - slack if sign in ("<", ">=") else limit + slack))
+        return limits
 
-    def _in_unit(self, value: str, unit: str) -> float | None:
+    def in_unit(self, value: str, unit: str) -> float | None:
         """Return a written number in ``unit``, or ``None`` where it names a unit that cannot be converted."""
         match = _NUMBER.fullmatch(value)
         if match is None:
@@ -274,15 +292,18 @@ def _columns(part: Part) -> list[Column]:
     return columns
 
 
-def _labelled(column: Column, value: str, operator: str) -> NDArray[np.bool_]:
-    """Return which pairs of a text column have a label that is (``= !=``) or contains the words of ``value``."""
+def matching_labels(column: Column, value: str, operator: str) -> list[int]:
+    """Return the codes of the labels of a text column that are (``= !=``) or contain the words of ``value``."""
     if operator == ":":
         wanted, parts = fold(value)[0].strip(), {w.text for w in words(value)}
-        chosen = [i for i, label in enumerate(column.labels) if _contains(label, wanted, parts)]
-    else:
-        chosen = column.alike(value).tolist()
+        return [i for i, label in enumerate(column.labels) if _contains(label, wanted, parts)]
+    return [int(code) for code in column.alike(value)]
+
+
+def _labelled(column: Column, value: str, operator: str) -> NDArray[np.bool_]:
+    """Return which pairs of a text column have a matching label."""
     has = np.zeros(len(column.labels), bool)
-    has[chosen] = True
+    has[matching_labels(column, value, operator)] = True
     return has[column.codes]
 
 

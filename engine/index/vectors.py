@@ -14,7 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ExactVectors", "Neighbours", "VectorIndex", "as_float32", "order_by_score"]
+from engine.errors import SnapshotError
+from engine.index.filters import Filter
+
+__all__ = ["NO_NEIGHBOURS", "ExactVectors", "Neighbours", "VectorIndex", "as_float32", "check_finite", "order_by_score"]
 
 _CHUNK = 65_536
 _SIGN_AND_MAGNITUDE = np.int32(0x8FFFE000 - 2**32)
@@ -28,6 +31,9 @@ class Neighbours:
     scores: NDArray[np.float32]
 
 
+NO_NEIGHBOURS = Neighbours(np.empty(0, np.int64), np.empty(0, np.float32))
+
+
 class VectorIndex(Protocol):
     """Finds the nearest rows of unit vectors."""
 
@@ -36,8 +42,13 @@ class VectorIndex(Protocol):
         """How many rows there are."""
         ...
 
-    def search(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
-        """Return the ``k`` nearest of the ``allowed`` rows to ``query`` float32 ``(d,)``, unit length."""
+    def search(
+        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None, tree: Filter | None = None
+    ) -> Neighbours:
+        """Return the ``k`` nearest of the ``allowed`` rows to ``query`` float32 ``(d,)``, unit length.
+
+        ``tree`` is a filter that all of ``allowed`` pass, for an engine elsewhere that tests filters itself.
+        """
         ...
 
     def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
@@ -64,6 +75,16 @@ def order_by_score(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int)
     return Neighbours(rows[order].astype(np.int64), scores[order].astype(np.float32))
 
 
+def check_finite(queries: NDArray[np.float32]) -> None:
+    """Refuse queries that are not finite.
+
+    Raises:
+        SnapshotError: one is not.
+    """
+    if not np.isfinite(queries).all():
+        raise SnapshotError("The query vector is not finite. The encoder is damaged; index the feed again.")
+
+
 class ExactVectors:
     """Brute force over ``vectors`` float16 or float32 ``(n, d)``: gathers the allowed rows and multiplies."""
 
@@ -75,14 +96,16 @@ class ExactVectors:
         """How many rows there are."""
         return len(self._vectors)
 
-    def search(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
+    def search(
+        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None, tree: Filter | None = None
+    ) -> Neighbours:
         """Return the ``k`` nearest of the ``allowed`` rows, exactly."""
         rows = np.arange(self.size) if allowed is None else np.flatnonzero(allowed)
         return order_by_score(rows, self.scores(query, rows), k)
 
     def search_many(self, queries: NDArray[np.float32], k: int) -> list[Neighbours]:
         """Return the ``k`` nearest of all rows to each query, exactly; the rows are read once for all."""
-        best = [Neighbours(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
+        best = [NO_NEIGHBOURS for _ in queries]
         for start in range(0, self.size if k else 0, _CHUNK):
             scores = queries @ as_float32(self._vectors[start : start + _CHUNK]).T
             for place, (so_far, here) in enumerate(zip(best, scores, strict=True)):
