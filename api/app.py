@@ -23,6 +23,7 @@ from api.intake import Intake
 from api.keys import Keys
 from api.metrics import Metrics, ObserveMiddleware
 from api.problems import install_problems
+from api.published import open_published, published_id, served_store
 from api.reload import Engines, NotReadyError
 from api.routes.admin import admin_routes
 from api.routes.events import event_routes
@@ -43,7 +44,6 @@ from engine.engine import Engine
 from engine.errors import DaogouError
 from engine.events import EventLog
 from engine.experiment import Experiment, Experimenting, checked_changes, read_experiment
-from engine.index.snapshot import current_id
 from engine.settings import Settings
 
 __all__ = ["create_app", "create_service"]
@@ -59,8 +59,8 @@ EngineFactory = Callable[[Settings, Engine | None], Engine]
 
 def create_app(
     settings: Settings,
-    engine_factory: EngineFactory = lambda settings, serving: Engine.open(settings, sharing=serving),
-    pointer: Callable[[Path], str] = current_id,
+    engine_factory: EngineFactory = open_published,
+    pointer: Callable[[Settings], str] = published_id,
 ) -> FastAPI:
     """Return the service as an ASGI application.
 
@@ -76,7 +76,7 @@ def create_app(
         checked_changes(settings, changes)
     engines = Engines(
         lambda serving: _trying(_watched(engine_factory(settings, serving), metrics), experiment),
-        lambda: pointer(settings.store),
+        lambda: pointer(settings),
         settings.reload_interval_s,
         metrics.reload_failure,
     )
@@ -121,7 +121,7 @@ def create_app(
         event_routes(intake, identity, metrics),
         user_routes(rights, identity, _forgetting(engines, sessions), takes=settings.events),
         guide_routes(engines, metrics, identity, sessions, keeps=settings.workers == 1),
-        admin_routes(engines, settings.store, lambda: pointer(settings.store)),
+        admin_routes(engines, served_store(settings), lambda: pointer(settings)),
         health_routes(engines, metrics),
         page_routes(),
     ):

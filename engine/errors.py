@@ -8,6 +8,7 @@ DaogouError
 ├── GateError            a finished snapshot was refused, so nothing was published
 ├── LockedError          another writer holds the store
 ├── SnapshotError        a snapshot is missing, incomplete, corrupt or of another format
+├── RemoteError          the storage of published snapshots does not answer, or is damaged
 ├── VectorEngineError    the engine that holds the vectors does not answer
 ├── EncoderError         a model cannot be loaded, exported or trusted
 ├── GeneratorError       a text generator failed; callers fall back, shoppers never see it
@@ -35,6 +36,7 @@ __all__ = [
     "LockedError",
     "MissingExtraError",
     "NotFoundError",
+    "RemoteError",
     "RequestError",
     "SettingsError",
     "SnapshotError",
@@ -100,6 +102,14 @@ class SnapshotError(DaogouError):
     exit_code = 6
     status = 503
     title = "Snapshot unavailable"
+
+
+class RemoteError(DaogouError):
+    """The storage where snapshots are published does not answer, or what lies there is damaged."""
+
+    exit_code = 12
+    status = 503
+    title = "Snapshot storage unavailable"
 
 
 class VectorEngineError(DaogouError):

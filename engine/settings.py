@@ -45,6 +45,12 @@ class Settings(BaseSettings):
 
     store: Path = Field(Path("store"), description="Folder that holds the snapshots.")
 
+    remote: str = Field(
+        "",
+        description="Object storage that snapshots are published to, and that servers fetch them from, like `s3://bucket/shop`: "
+        "any that fsspec knows; empty is none.",
+    )
+
     # Encoder
     model: str = Field(
         "", description="sentence-transformers model, by name or path; empty is all-MiniLM-L6-v2 extended by Chinese."

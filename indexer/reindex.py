@@ -40,6 +40,7 @@ from indexer.logs import logged, read_log
 from indexer.plan import make_plan
 from indexer.popular import Popular, popular_queries
 from indexer.publish import finish, list_files, new_id, prune, publish, writer_lock
+from indexer.remote import bring_back, push
 from indexer.sold import Sold, orders_of_log, save_recommendations
 from indexer.spool import Spool, spool_feed
 from indexer.workplace import Workplace, open_previous, previous_count, workplace
@@ -137,6 +138,7 @@ def reindex(
     """
     started, store = time.monotonic(), Path(settings.store)
     with writer_lock(store), workplace(store, progress.note) as work:
+        bring_back(settings, progress.note)
         lexicon = Lexicon.own(*settings.lexicons)
         glosses = glossing(languages_read(settings), lexicon)
         previous = open_previous(store, progress.note)
@@ -202,6 +204,7 @@ def build_snapshot(
     # Also when nothing changed: a writer killed after publishing did not get here.
     prune(store, settings.keep_snapshots, previous.manifest.id if previous else "")
     sweep(settings, progress.note)
+    push(settings, progress.note)
     snapshot = manifest.id if changed or previous is None else previous.manifest.id
     rejects = work.keep_rejects(manifest.id if changed else "") if spool.rejected else ""
     return IndexReport(

@@ -40,6 +40,7 @@ from indexer.gate import check_snapshot
 from indexer.plan import make_plan
 from indexer.publish import finish, list_files, new_id, prune, publish, writer_lock
 from indexer.reindex import NullProgress, Progress, build_snapshot, languages_read
+from indexer.remote import bring_back, push
 from indexer.spool import Spool, spool_feed
 from indexer.workplace import Workplace, workplace
 
@@ -130,6 +131,7 @@ def update(
         EncoderError: the model of the snapshot cannot be used.
     """
     started, store = time.monotonic(), Path(settings.store)
+    bring_back(settings, progress.note)
     _check_published(store)
     with writer_lock(store), workplace(store, progress.note) as work:
         previous = open_snapshot(store)
@@ -184,6 +186,7 @@ def compact(settings: Settings, *, progress: Progress = NullProgress()) -> str:
         LockedError: another process is writing to the store.
     """
     store = Path(settings.store)
+    bring_back(settings, progress.note)
     _check_published(store)
     with writer_lock(store), workplace(store, progress.note) as work:
         previous = open_snapshot(store)
@@ -333,6 +336,7 @@ def _publish_delta(
     publish(store, finished)
     prune(store, settings.keep_snapshots, before.id)
     sweep(settings, progress.note)
+    push(settings, progress.note)
     return manifest, embedded
 
 

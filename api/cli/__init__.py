@@ -49,6 +49,7 @@ EXIT_CODES = {
     9: "training",
     10: "event log",
     11: "vector engine",
+    12: "snapshot storage",
     130: "interrupted",
 }
 """What ``daogou`` exits with; the errors' own codes are in ``engine.errors``."""

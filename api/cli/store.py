@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from engine.errors import SnapshotError
+from engine.errors import SettingsError, SnapshotError
 from engine.index.snapshot import current_id, list_snapshots, read_manifest
 from engine.settings import load_settings
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("snapshots")(_snapshots)
     app.command("rollback")(_rollback)
+    app.command("push")(_push)
 
 
 def _snapshots(store: _Store = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
@@ -41,10 +42,24 @@ def _snapshots(store: _Store = None, as_json: Annotated[bool, typer.Option("--js
 def _rollback(store: _Store = None, to: Annotated[str, typer.Option(help="Snapshot to serve.")] = "") -> None:
     """Serve the snapshot before the current one again."""
     from indexer.publish import rollback
+    from indexer.remote import push
 
-    where = Path(load_settings(store=store).store)
+    settings = load_settings(store=store)
+    where = Path(settings.store)
     before = _pointed_at(where)
     typer.echo(f"Serving {rollback(where, to)} again, instead of {before or 'nothing'}.")
+    push(settings, typer.echo)
+
+
+def _push(store: _Store = None) -> None:
+    """Put the current snapshot on the object storage of the setting `remote`, if it is not there."""
+    from indexer.remote import push
+
+    settings = load_settings(store=store)
+    if not settings.remote:
+        raise SettingsError("There is nowhere to push to. Name the object storage with the setting remote (DAOGOU_REMOTE).")
+    name = push(settings, lambda _: None)
+    typer.echo(f"{settings.remote} serves {name}." if name else f"No snapshot was published in {settings.store} yet.")
 
 
 def _pointed_at(store: Path) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # a manifest is read without numpy
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FORMAT", "Manifest", "Part", "Snapshot", "current_id", "list_snapshots", "open_snapshot", "sha256_of"]
+__all__ = ["FORMAT", "Manifest", "Part", "Snapshot", "current_id", "list_snapshots", "open_snapshot", "sha256_of", "snapshot_name"]
 
 FORMAT = 4
 """Version of the folder layout. Every format ever written loads, or is refused by name."""
@@ -64,6 +64,12 @@ class Manifest:
     counts: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def served(self) -> list[str]:
+        """The files a server opens: all, but for vectors that lie in Milvus."""
+        elsewhere = "vectors/collection.json" in self.files
+        return [name for name in self.files if not (elsewhere and name == "vectors/vectors.faiss")]
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON with sorted keys, and a SHA-256 of all it says."""
@@ -135,13 +141,23 @@ def sha256_of(path: Path) -> str:
 def current_id(store: Path) -> str:
     """Return the id of the snapshot that serves, or ``""`` when none was published yet."""
     try:
-        name = (store / "CURRENT").read_text("utf-8").strip()
+        name = (store / "CURRENT").read_text("utf-8")
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise SnapshotError(f"{store / 'CURRENT'} cannot be read: {error.strerror}.") from error
+    return snapshot_name(name, str(store / "CURRENT"))
+
+
+def snapshot_name(pointer: str, where: str) -> str:
+    """Return what a pointer at ``where`` names.
+
+    Raises:
+        SnapshotError: that cannot be the name of a snapshot.
+    """
+    name = pointer.strip()
     if not _ID.fullmatch(name):
-        raise SnapshotError(f"{store / 'CURRENT'} names no snapshot ({name[:40]!r}). Run `daogou rollback` to choose one.")
+        raise SnapshotError(f"{where} names no snapshot ({name[:40]!r}). Run `daogou rollback` to choose one.")
     return name
 
 
@@ -192,7 +208,9 @@ def open_snapshot(store: Path, snapshot_id: str = "", verified: Snapshot | None 
     if manifest.id != name:
         raise SnapshotError(f"The manifest in {folder} is that of snapshot {manifest.id}. Run `daogou rollback`, or index again.")
     with ThreadPoolExecutor(4) as pool:
-        files = [(name, entry) for name, entry in manifest.files.items() if not _shared(folder, name, entry, verified)]
+        absent = [name for name in manifest.files.keys() - set(manifest.served) if not (folder / name).exists()]
+        checked = {name: entry for name, entry in manifest.files.items() if name not in absent}
+        files = [(name, entry) for name, entry in checked.items() if not _shared(folder, name, entry, verified)]
         wrong = [w for w in pool.map(lambda f: _mismatch(folder / f[0], f[1]), files) if w]
     if wrong:
         raise SnapshotError(f"Snapshot {name} is damaged: {'; '.join(wrong)}. Run `daogou rollback`, or index again.")
