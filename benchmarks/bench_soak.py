@@ -1,9 +1,10 @@
 """Half an hour of a shop's day: ``python -m benchmarks.bench_soak``.
 
 In: a feed, or the demo shop. Out: ``soak.json``, ``soak.md`` and ``soak.svg``. Two workers answer searches with facets,
-suggestions, turns of the guide and explanations at a steady pace. For the first fifth of the time nothing else happens; then snapshots are
-published by ``daogou update``, workers are killed with SIGKILL (in the middle of the time), and the generator hangs every other
-time. A client asks once more where a connection broke, as any client of a service does; what it saw then is what counts.
+suggestions, turns of the guide and explanations at a steady pace. For the first fifth of the time nothing else happens; then
+snapshots are published by ``daogou update``, workers are killed with SIGKILL (in the middle of the time), and the generator
+hangs every other time. A client asks once more where a connection broke, as any client of a service does; what it saw then is
+what counts.
 """
 
 from __future__ import annotations
