@@ -3,7 +3,7 @@
 Two ways in, each beside the least it could cost in the same run: a file of User Behavior Insights records imported, beside the
 same lines decoded and written to a plain file that is synced as often; and single events posted over HTTP to a real server by
 64 connections, each acknowledged when it is on the disk, beside one synced SQLite commit for each event. Prints JSON.
-Needs ``wrk`` for the second.
+What checksums take of importing and of reading is told too. Needs ``wrk`` for the second.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import orjson
 from benchmarks.load import Load, LoadError, parse_output, wrk_path
 from benchmarks.servers import serving
 from engine.events import EventLog
+from engine.events.checksum import checksum
+from engine.events.volume import COLUMNS
 from indexer.events.importing import import_events
 
 __all__ = ["main", "write_log"]
@@ -88,12 +90,35 @@ def measure_import(folder: Path, count: int) -> dict[str, Any]:
         report = import_events(path, log)
         took = time.perf_counter() - started
         assert report.added == count, report
+        started = time.perf_counter()
+        assert sum(1 for _ in log.read()) == count
+        read = time.perf_counter() - started
+        started = time.perf_counter()
+        assert sum(one.whole for one in log.check()) == count
+        checked = time.perf_counter() - started
+    summed = _summed(folder / "events")
     return {
         "events": count,
         "events_per_s": round(count / took),
         "decoded_and_written_per_s": round(count / least),
+        "read_per_s": round(count / read),
+        "checked_per_s": round(count / checked),
+        "checksums_share_of_importing": round(summed / took, 3),
+        "checksums_share_of_reading": round(summed / read, 3),
         "not_joined": report.not_joined,
     }
+
+
+def _summed(folder: Path) -> float:
+    """Return how long the checksums of all rows take."""
+    rows: list[tuple[Any, ...]] = []
+    for path in folder.glob("20*.sqlite"):
+        with closing(sqlite3.connect(path)) as db:
+            rows += db.execute(f"SELECT {','.join(COLUMNS)} FROM events")
+    started = time.perf_counter()
+    for row in rows:
+        checksum(row)
+    return time.perf_counter() - started
 
 
 def measure_http(folder: Path) -> dict[str, Any]:

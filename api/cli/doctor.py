@@ -48,6 +48,8 @@ def _doctor(
     markdown: Annotated[bool, typer.Option("--markdown", help="Write docs/settings.md to stdout instead.")] = False,
 ) -> None:
     """Print every setting with its source, the versions and the state of the store."""
+    from engine.events import EventLog
+
     if markdown:
         typer.echo(settings_page(), nl=False)
         return
@@ -67,6 +69,8 @@ def _doctor(
         typer.echo(f"Snapshot {manifest.id}: {manifest.products} products, {manifest.model}; every file verified.")
     except SnapshotError as error:
         typer.echo(str(error))
+    if EventLog.exists(settings):
+        typer.echo("Events are kept; `daogou events check` reads them through.")
 
 
 def settings_page() -> str:

@@ -1,4 +1,4 @@
-"""``daogou events``: take in logs of other systems, say what is kept, and let go of what has had its time.
+"""``daogou events``: take in logs of other systems, say what is kept and whether it is whole, and let go of what has had its time.
 
 Prints reports on stdout, progress on stderr. Knows nothing of how events are kept.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,12 +27,16 @@ __all__ = ["register"]
 _Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+_SHOWN = 20
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    events = typer.Typer(help="What shoppers did: import it, count it, prune it.", no_args_is_help=True, rich_markup_mode=None)
+    about = "What shoppers did: import it, count it, check it, prune it."
+    events = typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None)
     events.command("import")(_import)
     events.command("count")(_count)
+    events.command("check")(_check)
     events.command("prune")(_prune)
     app.add_typer(events, name="events")
 
@@ -122,6 +127,38 @@ def _count(store: _Store = None, as_json: _Json = False) -> None:
     with closing(EventLog.open(settings)) as log:
         counts = log.count()
     typer.echo(json.dumps(counts) if as_json else "\n".join(f"{n:10d}  {kind}" for kind, n in counts.items()))
+
+
+def _check(
+    store: _Store = None,
+    mend: Annotated[bool, typer.Option("--mend", help="Make damaged indexes anew, and remove damaged events.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Read every event through, and say which are damaged: those are in no answer, and kept once more when they are sent again."""
+    from engine.errors import EventLogError
+    from engine.events import EventLog
+
+    settings = load_settings(store=store)
+    if not EventLog.exists(settings):
+        typer.echo("[]" if as_json else f"{settings.store} keeps no events yet.")
+        return
+    with closing(EventLog.open(settings)) as log:
+        found = log.check(mend=mend)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found]))
+    for one in () if as_json else found:
+        unchecked = f", {one.unchecked} without a checksum" if one.unchecked else ""
+        typer.echo(f"{one.period}  {one.whole} whole{unchecked}, {len(one.damaged)} damaged")
+        if one.damaged:
+            typer.echo(f"         {'removed' if mend else 'damaged'}: numbers {', '.join(map(str, one.damaged[:_SHOWN]))}")
+        if one.problem:
+            typer.echo(f"         {one.problem}")
+    lost = sum(len(one.damaged) for one in found)
+    broken = [one.period for one in found if one.problem]
+    if broken or (lost and not mend):
+        said = ([f"{lost} events are damaged"] if lost else []) + ([f"files are: {', '.join(broken)}"] if broken else [])
+        todo = "Restore them from a backup" + ("" if mend else ", or mend what can be by `daogou events check --mend`")
+        raise EventLogError(f"In {settings.store / 'events'}, {' and '.join(said)}. {todo}.")
 
 
 def _prune(store: _Store = None, as_json: _Json = False) -> None:

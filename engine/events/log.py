@@ -14,6 +14,7 @@ was acknowledged is on the disk; one that comes twice is kept once. Thread-safe;
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EventLogError, UnfinishedErasureError
+from engine.events.checking import Checked, checked
 from engine.events.event import KINDS, Event, EventKind, StoredEvent, invalid
 from engine.events.keys import Keyring
 from engine.events.people import FORGOTTEN, PURPOSES, People, Purpose
@@ -34,6 +36,8 @@ from engine.lasting import make_folder
 from engine.settings import Settings
 
 __all__ = ["Added", "EventLog", "Pruned"]
+
+_told = logging.getLogger("daogou.events")
 
 _FOLDER = "events"
 _DAY_MS = 86_400_000
@@ -81,6 +85,7 @@ class EventLog:
         self._keep_ms = keep_days * _DAY_MS
         self._lock = threading.RLock()
         self._volumes = Volumes(folder, rotation)
+        self._damaged: dict[str, set[int]] = {}
         self.replay()
 
     @classmethod
@@ -182,11 +187,11 @@ class EventLog:
         allowed: dict[str, bool] = {}
         codes = ",".join(str(CODES[k]) for k in KINDS if k in kinds)
         for name in self._volumes.names():
-            last = (-1, -1)
-            while rows := self._page(name, since_ms, until_ms, codes, last):
-                last = (rows[-1][1], rows[-1][-1])
-                for row in rows:
-                    event = stored(row)
+            last: tuple[int, int] | None = (-1, -1)
+            while last:
+                with self._lock:  # let go of after each page, so that nothing stays locked while a reader is slow
+                    rows, last = self._volumes.get(name).page(since_ms, until_ms, codes, last)
+                for event in self._whole(name, rows):
                     if purpose and event.person and not self._allowed(event, purpose, allowed):
                         continue
                     yield event
@@ -206,7 +211,7 @@ class EventLog:
             with self._lock:
                 volume = self._volumes.get(name)
                 rows = [row for mine in _MINE for row in volume.rows(f"({mine}) AND {of_kinds}", (key,), "time_ms DESC", most)]
-            found += [stored(row) for row in rows]
+            found += [event for event in self._whole(name, rows) if person in (event.user, event.client)]
             if len(found) >= most:
                 break
         return sorted(found, key=lambda e: -e.time_ms)[:most]
@@ -215,6 +220,21 @@ class EventLog:
         """Return the periods whose files are damaged, so that what they hold is in no answer."""
         with self._lock:
             return sorted(set(self._volumes.names()) - set(self._volumes.sound()))
+
+    def damaged(self) -> dict[str, int]:
+        """Return how many damaged events were met in which period since the log was opened: they are left out of every answer."""
+        return {name: len(numbers) for name, numbers in sorted(self._damaged.items())}
+
+    def check(self, *, mend: bool = False) -> list[Checked]:
+        """Read every file through, and return what was found in each; with ``mend``, what can be mended is."""
+        found = []
+        for name in self._volumes.names():
+            with self._lock:
+                try:
+                    found.append(checked(name, self._volumes.get(name), mend=mend))
+                except EventLogError as error:
+                    found.append(Checked(name, problem=str(error)))
+        return found
 
     def searched(self, query_id: str) -> bool:
         """Return whether a search of this id, as it was sent, is in the log."""
@@ -226,12 +246,14 @@ class EventLog:
             )
 
     def count(self) -> dict[str, int]:
-        """Return how many events of each kind there are."""
+        """Return how many events of each kind there are, as their rows say; whether those are whole :meth:`check` tells."""
+        of_code = {code: kind for kind, code in CODES.items()}
         total: dict[str, int] = dict.fromkeys(KINDS, 0)
         for name in self._volumes.names():
             with self._lock:
                 for code, n in self._volumes.get(name).ask("SELECT kind, count(*) FROM events GROUP BY kind"):
-                    total[KINDS[code]] += n
+                    if kind := of_code.get(code):
+                        total[kind] += n
         return total
 
     def _untimely(self, event: Event, now_ms: int, gone: Mapping[str, int]) -> str:
@@ -256,9 +278,7 @@ class EventLog:
             with self._lock:
                 volume = self._volumes.get(name)
                 events += volume.change("DELETE FROM events WHERE time_ms < ?", (now - self._keep_ms,))
-                queries += volume.change(
-                    "UPDATE events SET query = NULL WHERE query IS NOT NULL AND time_ms < ?", (now - query_days * _DAY_MS,)
-                )
+                queries += volume.blank(("query",), "time_ms < ?", (now - query_days * _DAY_MS,))
                 volume.scrub()
                 if self._volumes.ends_before(name, now - self._keep_ms):
                     self._volumes.remove(name)  # nothing is taken in any more that could be in it
@@ -309,7 +329,7 @@ class EventLog:
                     until = (bytes.fromhex(erasure.person), erasure.at_ms)
                     for mine in _MINE:
                         removed += volume.change(f"DELETE FROM events WHERE {mine} AND time_ms <= ?", until)
-                    volume.change("UPDATE events SET client = NULL, session = NULL WHERE client = ? AND time_ms <= ?", until)
+                    volume.blank(("client", "session"), "client = ? AND time_ms <= ?", until)
                 if new and not volume.scrub(seconds):
                     clean = False
                     continue
@@ -328,7 +348,12 @@ class EventLog:
             allowed[event.person] = self.allows(event.person, purpose)
         return allowed[event.person]
 
-    def _page(self, name: str, since: int, until: int, codes: str, last: tuple[int, int]) -> list[tuple[Any, ...]]:
-        """Return the next rows of a file, so that nothing stays locked while a reader is slow."""
-        with self._lock:
-            return self._volumes.get(name).page(since, until, codes, last)
+    def _whole(self, name: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[StoredEvent]:
+        """Yield what rows keep; of a damaged one it is logged which it is, once."""
+        for row in rows:
+            event = stored(row)
+            if event is not None:
+                yield event
+            elif row[-1] not in self._damaged.setdefault(name, set()):
+                self._damaged[name].add(row[-1])
+                _told.error("file=%s event=%d reason=damaged", name, row[-1])

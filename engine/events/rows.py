@@ -12,6 +12,7 @@ import orjson
 
 from engine.events.event import KINDS, Event, StoredEvent
 from engine.events.keys import Keyring
+from engine.events.volume import damaged
 from engine.privacy import mask
 from engine.schema import Money
 
@@ -64,8 +65,17 @@ def written(
     return row, masked
 
 
-def stored(row: Sequence[Any]) -> StoredEvent:
-    """Return what a row keeps of an event."""
+def stored(row: Sequence[Any]) -> StoredEvent | None:
+    """Return what a row keeps of an event, ``None`` where it is damaged."""
+    if damaged(row):
+        return None
+    try:
+        return _stored(row)
+    except (LookupError, TypeError, ValueError, AttributeError):  # a row of before there were checksums
+        return None
+
+
+def _stored(row: Sequence[Any]) -> StoredEvent:
     _, when, kind, user, client, session, query_id, query, products, *numbers = row[:17]
     position, quantity, amount, currency, rating, order, variants, guessed = numbers
     return StoredEvent(

@@ -45,7 +45,7 @@ class Held(_Record):
     consent: dict[str, bool] = {}
     preferences: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
-    unread: list[str] = Field([], description="Periods whose file is damaged: what was kept of the person then is not in here.")
+    unread: list[str] = Field([], description="Periods whose file is damaged: not all that was kept of the person then is in here.")
     seen_by: list[SeenBy] = []
 
 
@@ -76,7 +76,7 @@ def export_person(log: EventLog, user_id: str = "", client_id: str = "") -> Held
         consent=consent,
         preferences=stated,
         events=[_plain(e) for e in events],
-        unread=log.unread(),
+        unread=sorted({*log.unread(), *log.damaged()}),
         seen_by=_seen(log, people),
     )
 
