@@ -40,6 +40,7 @@ from api.routes.users import user_routes
 from api.security import GuardMiddleware, HeadersMiddleware, Rates
 from api.sessions import Sessions, owner_of
 from api.tenants import Tenants, settings_of_tenants
+from api.tracing import TraceMiddleware, Tracing
 from engine.engine import Engine
 from engine.errors import DaogouError
 from engine.events import EventLog
@@ -75,13 +76,16 @@ def create_app(
     for changes in experiment.variants.values() if experiment else ():
         checked_changes(settings, changes)
     engines = Engines(
-        lambda serving: _trying(_watched(engine_factory(settings, serving), metrics), experiment),
+        lambda serving: _trying(_watched(engine_factory(settings, serving), metrics, gatherer), experiment),
         lambda: pointer(settings),
         settings.reload_interval_s,
         metrics.reload_failure,
     )
 
     gatherer = Gatherer(engines, settings.search_queue, settings.search_deadline_s)
+    tracing = Tracing(settings.otel_endpoint) if settings.otel_endpoint else None
+    if tracing:
+        gatherer.on_stages = tracing.stages
     identity, sessions = Identity(settings), Sessions()
     rights = Intake(lambda: EventLog.open(settings), _catalogue(engines), lambda: EventLog.exists(settings))
     intake = rights if settings.events else None
@@ -101,6 +105,8 @@ def create_app(
                 task.cancel()
             await rights.close()
             await engines.stop()
+            if tracing:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="daogou",
@@ -130,6 +136,8 @@ def create_app(
     app.state.engines = engines
     install_problems(app)
     _add_middleware(app, settings, metrics, gatherer)
+    if tracing:
+        app.add_middleware(TraceMiddleware, tracing=tracing)
     return app
 
 
@@ -151,9 +159,14 @@ def _refusing(gatherer: Gatherer, metrics: Metrics) -> bool:
     return gatherer.busy
 
 
-def _watched(engine: Engine, metrics: Metrics) -> Engine:
-    """Have the stages of an engine's searches counted."""
-    engine.on_stage = metrics.stage
+def _watched(engine: Engine, metrics: Metrics, gatherer: Gatherer) -> Engine:
+    """Have the stages of an engine's searches counted, and traced where there are traces."""
+
+    def both(stage: str, seconds: float) -> None:
+        metrics.stage(stage, seconds)
+        gatherer.stage(stage, seconds)
+
+    engine.on_stage = both if gatherer.on_stages else metrics.stage
     return engine
 
 

@@ -20,8 +20,12 @@ from engine.schema import Answer, SearchRequest
 
 __all__ = ["BusyError", "Gatherer"]
 
-_Waiting = tuple[SearchRequest, asyncio.Future[Answer], float]
-"""A search, where its answer goes, and until when it may wait."""
+_Stage = tuple[str, int, int]
+_Waiting = tuple[SearchRequest, asyncio.Future[Answer], float, list[_Stage]]
+"""A search, where its answer goes, until when it may wait, and where it is written down how long its stages took."""
+
+_TOGETHER = frozenset({"understand", "encode", "nearest"})
+"""Stages that a batch goes through as one."""
 
 MOST = 16
 """Searches of one batch; more gains nothing and makes the first wait."""
@@ -41,6 +45,9 @@ class Gatherer:
         self, engines: Engines, most: int = 256, deadline_s: float = 2.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engines, self._most, self._deadline_s, self._clock = engines, most, deadline_s, clock
+        self.on_stages: Callable[[list[_Stage]], None] | None = None
+        """Is told the stages of each search that was answered, in the context of whoever asked."""
+        self._stages: list[_Stage] = []
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -60,10 +67,19 @@ class Gatherer:
         if self.busy:
             raise BusyError(f"{self._most} searches wait already. Repeat the request in a moment.")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, future, self._clock() + self._deadline_s))
+        stages: list[_Stage] = []
+        self._waiting.append((request, future, self._clock() + self._deadline_s, stages))
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="searches")
-        return await future
+        answer = await future
+        if self.on_stages:
+            self.on_stages(stages)
+        return answer
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Take in that a stage of what is being answered has ended."""
+        ended = time.time_ns()
+        self._stages.append((name, ended - int(1e9 * seconds), ended))
 
     async def _work(self) -> None:
         try:
@@ -73,28 +89,33 @@ class Gatherer:
         finally:
             self._task = None
 
-    def _batch(self) -> list[tuple[SearchRequest, asyncio.Future[Answer]]]:
+    def _batch(self) -> list[_Waiting]:
         """Take the next searches, without those whose caller has gone or who have waited too long."""
         now = self._clock()
         taken = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-        for _, future, until in taken:
+        for _, future, until, _ in taken:
             if now > until:
                 _fail(future, BusyError(f"The search has waited for {self._deadline_s:g} s. Repeat the request in a moment."))
-        return [(request, future) for request, future, _ in taken if not future.done()]
+        return [waiting for waiting in taken if not waiting[1].done()]
 
-    async def _answer(self, batch: list[tuple[SearchRequest, asyncio.Future[Answer]]]) -> None:
+    async def _answer(self, batch: list[_Waiting]) -> None:
         """Answer a batch from one engine, which stays open meanwhile. A caller that has gone gets no answer."""
         try:
             with self._engines.lease() as engine:
-                answers = engine.search_many([request for request, _ in batch])
-                for (_, future), answer in zip(batch, answers, strict=True):
+                answers = engine.search_many([request for request, *_ in batch])
+                together: list[_Stage] = []
+                self._stages = []
+                for (_, future, _, stages), answer in zip(batch, answers, strict=True):
+                    together += [stage for stage in self._stages if stage[0] in _TOGETHER]
+                    stages += together + [stage for stage in self._stages if stage[0] not in _TOGETHER]
+                    self._stages = []
                     if isinstance(answer, Exception):
                         _fail(future, answer)
                     elif not future.done():
                         future.set_result(answer)
                     await asyncio.sleep(0)  # lets the answer leave, and others in
         except Exception as error:
-            for _, future in batch:
+            for _, future, *_ in batch:
                 _fail(future, error)
 
 

@@ -173,7 +173,7 @@ class ObserveMiddleware:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route = _template(scope)
+        route = route_template(scope)
         # 499, as nginx has it: the client left before there was a status.
         self.metrics.request(route, method, status or 499, seconds)
         level = logging.WARNING if status >= 500 else logging.INFO
@@ -181,7 +181,7 @@ class ObserveMiddleware:
             _log.log(level, "method=%s route=%s status=%d ms=%.1f", method, route, status or 499, seconds * 1000)
 
 
-def _template(scope: Scope) -> str:
+def route_template(scope: Scope) -> str:
     """Return the route's template: never the path, which anybody can make up."""
     route = scope.get("route")
     return getattr(route, "path_format", None) or getattr(route, "path", None) or "none"

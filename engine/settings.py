@@ -192,6 +192,11 @@ class Settings(BaseSettings):
         {},
         description="Stores of several shops in one service, by name; each key then names its `tenant`, and everything needs one.",
     )
+    otel_endpoint: str = Field(
+        "",
+        description="Where traces are sent by OTLP over HTTP, like `http://127.0.0.1:4318/v1/traces`; empty is nowhere. Needs the "
+        "extra `otel`.",
+    )
     cors_origins: list[str] = Field([], description="Other sites whose pages may call the API.")
 
     @field_validator("identity_secret", "privacy_key")
