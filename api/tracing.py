@@ -2,8 +2,8 @@
 
 In: requests, and the stages the engine tells of. Out: spans, sent in the background to the OTLP/HTTP address in the setting
 ``otel_endpoint``, named as OpenTelemetry's conventions for HTTP have it (https://opentelemetry.io/docs/specs/semconv/http/). A
-caller's ``traceparent`` (W3C Trace Context) is carried on. Routes are templates and nothing that was typed gets into a span. While nobody
-collects, spans are dropped and nobody waits. Needs the extra ``otel``.
+caller's ``traceparent`` (W3C Trace Context) is carried on. Routes are templates and nothing that was typed gets into a span.
+While nobody collects, spans are dropped and nobody waits. Needs the extra ``otel``.
 """
 
 from __future__ import annotations
