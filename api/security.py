@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.draining import leaving
 from api.keys import Caller, Keys
 from api.problems import problem_response
 from engine.errors import SettingsError
@@ -51,13 +52,14 @@ _HEADERS = [
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
 
+_LAST = [(b"connection", b"close")]
 
 _SEARCH = "/v1/search"
 _BUSY = "As many searches wait as may. Repeat the request in a moment."
 
 
 class HeadersMiddleware:
-    """Adds the security headers to every response, so that no route can forget them."""
+    """Adds the security headers to every response, so that no route can forget them; a process that leaves ends its connections."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -67,7 +69,7 @@ class HeadersMiddleware:
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS, *(_LAST if leaving() else ())]
             await send(message)
 
         await self.app(scope, receive, add_headers)

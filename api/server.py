@@ -39,9 +39,12 @@ _GRACE_S = 10
 def worker_app() -> FastAPI | Tenants:
     """Return the application of one worker process, from the settings in its environment."""
     from api.app import create_service
+    from api.draining import drain_before_end
 
     end_with_parent()
-    return create_service(load_settings())
+    settings = load_settings()
+    drain_before_end(settings.drain_s)
+    return create_service(settings)
 
 
 def end_with_parent() -> None:

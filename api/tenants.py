@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.draining import leaving, leaving_response
 from api.keys import Keys, key_needed
 from api.problems import problem_response
 from api.security import HeadersMiddleware, Rates
@@ -81,6 +82,8 @@ class Tenants:
 
     def _readiness(self) -> Response:
         """Say whether every shop answers, and not which there are."""
+        if leaving():
+            return leaving_response()
         waiting = sum(not app.state.engines.ready for app in self._apps.values())
         if waiting:
             detail = f"{waiting} of {len(self._apps)} shops have no snapshot yet."

@@ -181,6 +181,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(65_536, ge=1024, description="Longest request body.")
     search_queue: int = Field(256, ge=1, le=100_000, description="Searches that may wait in a process; more are told 429.")
     search_deadline_s: float = Field(2.0, gt=0, description="Longest a search may wait to begin; after that it is told 429.")
+    drain_s: float = Field(
+        0.0, ge=0, le=3600, description="How long a server told to end (SIGTERM) says so at `/readyz` before it stops listening."
+    )
     rate_limit: str = Field("", description="Requests a client may make, like `100/second`; empty is unlimited.")
     api_keys: dict[str, ApiKey] = Field(
         {},

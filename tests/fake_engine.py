@@ -86,8 +86,7 @@ class FakeEngine:
                 raise ValueError(f"cannot search {request.q} secret")
             if "?" in request.filter_by:
                 raise FilterError("`?` is no operator.", request.filter_by.index("?"))
-            if request.q == "slow":
-                time.sleep(0.05)
+            time.sleep({"slow": 0.05, "a second": 1}.get(request.q, 0))
             hits = [] if request.q == "nothing" else self._hits(request.per_page)
             return SearchResponse(
                 query_id="1",
@@ -217,10 +216,12 @@ def engines_of(store: FakeStore, on_failure: Callable[[], None] = lambda: None) 
 
 def fake_app():
     from api.app import create_app
+    from api.draining import drain_before_end
     from api.server import end_with_parent
 
     end_with_parent()
     settings = load_settings()
+    drain_before_end(settings.drain_s)
     file = Path(os.environ["FAKE_POINTER"])
     read = file.read_text
     return create_app(settings, lambda _settings, _serving: FakeEngine(read()), lambda _store: read() if file.exists() else "")

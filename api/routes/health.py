@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from api.draining import leaving, leaving_response
 from api.metrics import Metrics
 from api.problems import problem_docs
 from api.reload import Engines, NotReadyError
@@ -57,6 +58,8 @@ def health_routes(engines: Engines, metrics: Metrics) -> APIRouter:
         responses=problem_docs(503),
     )
     async def ready() -> Response:
+        if leaving():
+            return leaving_response()
         with engines.lease() as engine:
             return answer(
                 ReadyResponse(snapshot=engine.snapshot_id, model=engine.model_name, products=engine.product_count)
