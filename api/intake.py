@@ -102,6 +102,8 @@ class Intake:
                 gone = await self._run(lambda: self._prune(query_days))
                 if gone and (gone.events or gone.queries):
                     _log.info("pruned events=%d queries=%d", gone.events, gone.queries)
+                if gone and gone.disbelieved_ms:
+                    _log.warning("clock leapt to_ms=%d, nothing more is pruned for a day", gone.disbelieved_ms)
             except Exception as error:
                 _log.error("pruning failed=%s", type(error).__name__)
             await asyncio.sleep(_UPKEEP_S)

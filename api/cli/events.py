@@ -6,6 +6,7 @@ Prints reports on stdout, progress on stderr. Knows nothing of how events are ke
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -26,6 +27,7 @@ __all__ = ["register"]
 
 _Store = Annotated[Path | None, typer.Option(help="Folder of the snapshots.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Sure = Annotated[bool, typer.Option("--clock-is-right", help="Believe the clock even if it has leapt ahead.")]
 
 _SHOWN = 20
 
@@ -161,17 +163,21 @@ def _check(
         raise EventLogError(f"In {settings.store / 'events'}, {' and '.join(said)}. {todo}.")
 
 
-def _prune(store: _Store = None, as_json: _Json = False) -> None:
+def _prune(store: _Store = None, as_json: _Json = False, clock_is_right: _Sure = False) -> None:
     """Delete events older than `event_days`, and the words of searches older than `query_days`. A running server does so too."""
     from engine.events import EventLog
 
     settings = load_settings(store=store)
     if not EventLog.exists(settings):
-        typer.echo('{"events": 0, "queries": 0}' if as_json else f"{settings.store} keeps no events yet.")
+        typer.echo('{"events": 0, "queries": 0, "clock_believed": true}' if as_json else f"{settings.store} keeps no events yet.")
         return
     with closing(EventLog.open(settings)) as log:
-        gone = log.prune(settings.query_days)
+        gone = log.prune(settings.query_days, int(1000 * time.time()) if clock_is_right else None)
     if as_json:
-        typer.echo(json.dumps({"events": gone.events, "queries": gone.queries}))
+        typer.echo(json.dumps({"events": gone.events, "queries": gone.queries, "clock_believed": not gone.disbelieved_ms}))
     else:
+        if gone.disbelieved_ms:
+            said = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(gone.disbelieved_ms / 1000))
+            far = f"The clock says {said}, more than a week from when it was last looked at, so nothing more is deleted."
+            typer.echo(f"{far} It is believed in a day; --clock-is-right says that it may be now.", err=True)
         typer.echo(f"{gone.events} events older than {settings.event_days} days deleted, and the words of {gone.queries} searches.")

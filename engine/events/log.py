@@ -7,6 +7,7 @@ was acknowledged is on the disk; one that comes twice is kept once. Thread-safe;
     STORE/events/
       key                what ids are hashed with
       2026-11.sqlite     what happened in that month (with -wal and -shm while it is open)
+      clock.json         when the clock was last looked at and believed
       people.sqlite      consent and stated preferences
       forgotten.jsonl    who asked to be forgotten
       uses.sqlite        what was made from whose events
@@ -26,6 +27,7 @@ from typing import Any
 
 from engine.errors import EventLogError, UnfinishedErasureError
 from engine.events.checking import Checked, checked
+from engine.events.clock import Clock
 from engine.events.event import KINDS, Event, EventKind, StoredEvent, invalid
 from engine.events.keys import Keyring
 from engine.events.people import FORGOTTEN, PURPOSES, People, Purpose
@@ -60,10 +62,12 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What the passing of time removed: events, and the words of searches whose events stay."""
+    """What the passing of time removed: events, and the words of searches whose events stay. ``disbelieved_ms`` is what the clock
+    said where it had leapt and was not believed yet, else 0."""
 
     events: int
     queries: int
+    disbelieved_ms: int = 0
 
 
 class EventLog:
@@ -85,6 +89,7 @@ class EventLog:
         self._keep_ms = keep_days * _DAY_MS
         self._lock = threading.RLock()
         self._volumes = Volumes(folder, rotation)
+        self._clock = Clock(folder)
         self._damaged: dict[str, set[int]] = {}
         self.replay()
 
@@ -269,8 +274,17 @@ class EventLog:
         return ""
 
     def prune(self, query_days: int, now_ms: int | None = None) -> Pruned:
-        """Remove what is older than ``keep_days``, and the words of searches older than ``query_days``."""
-        now = int(1000 * time.time()) if now_ms is None else now_ms
+        """Remove what is older than ``keep_days``, and the words of searches older than ``query_days``. ``now_ms`` is for those
+        who know the time; the clock is believed as :mod:`engine.events.clock` says.
+
+        Raises:
+            EventLogError: the time cannot be written down.
+        """
+        said = int(1000 * time.time()) if now_ms is None else now_ms
+        try:
+            now = self._clock.believed(said) if now_ms is None else self._clock.believe(now_ms)
+        except OSError as error:
+            raise EventLogError(f"The time could not be written down: {error.strerror or error}. Nothing was pruned.") from error
         events = queries = 0
         with self._lock:
             names = self._volumes.sound()
@@ -282,7 +296,7 @@ class EventLog:
                 volume.scrub()
                 if self._volumes.ends_before(name, now - self._keep_ms):
                     self._volumes.remove(name)  # nothing is taken in any more that could be in it
-        return Pruned(events, queries)
+        return Pruned(events, queries, said if said > now else 0)
 
     def erase(self, person: str, at_ms: int | None = None) -> tuple[int, bool]:
         """Forget a person: return how many events went, and whether consent or preferences did. Lasts, and is done again whenever a

@@ -84,7 +84,9 @@ class People:
                 row = self._db.execute("SELECT consent, stated FROM people WHERE person = ?", (person,)).fetchone()
                 before = Person(orjson.loads(row[0]), orjson.loads(row[1])) if row else Person()
                 stated = before.stated if stated is None else _masked(stated)
-                after = Person({**before.consent, **(consent or {})}, stated, int(1000 * time.time()))
+                # After their erasure, whatever the clock says: it may have been put back.
+                erased = max((gone.at_ms for gone in self.forgotten() if gone.person == person), default=-1)
+                after = Person({**before.consent, **(consent or {})}, stated, max(int(1000 * time.time()), erased + 1))
                 self._db.execute(
                     "INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?)",
                     (person, orjson.dumps(after.consent).decode(), orjson.dumps(dict(after.stated)).decode(), after.updated_ms),
