@@ -19,6 +19,7 @@ from engine.errors import DaogouError, EventLogError, SnapshotError
 from engine.events import EventLog
 from engine.index.snapshot import current_id, list_snapshots, open_snapshot
 from indexer.reindex import reindex
+from indexer.update import update
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_full_disk_keeps_what_was_there_and_takes_more_once_there_is_room(small_disk: Path) -> None:
+@pytest.mark.parametrize("work", [reindex, update])
+def test_a_full_disk_keeps_what_was_there_and_takes_more_once_there_is_room(small_disk: Path, work: Callable[..., object]) -> None:
     store, filler = small_disk / "store", small_disk / "filler"
     reindex(feed(store, "old"), settings_of(store))
     with closing(EventLog.open(settings_of(store))) as log:
@@ -159,7 +161,7 @@ def test_a_full_disk_keeps_what_was_there_and_takes_more_once_there_is_room(smal
         filler.write_bytes(bytes(max(0, now.f_bavail * now.f_frsize - free)))
         new = feed(small_disk.parent / "store", "new")
         try:
-            reindex(new, settings_of(store))
+            work(new, settings_of(store))
         except DaogouError as error:
             refused += 1
             assert "full" in str(error) or "written" in str(error), error

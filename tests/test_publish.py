@@ -27,13 +27,14 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from indexer.reindex import reindex
+from indexer.update import update
 from shop import toy_settings
-reindex(Path(sys.argv[1]), toy_settings(Path(sys.argv[2]), device="cpu"))
+{work}(Path(sys.argv[1]), toy_settings(Path(sys.argv[2]), device="cpu", compact_share=1.0))
 """
 
 
-def child(feed: Path, store: Path, **env: str) -> subprocess.Popen[bytes]:
-    code = CHILD.format(tests=str(Path(__file__).parent))
+def child(feed: Path, store: Path, work: str = "reindex", **env: str) -> subprocess.Popen[bytes]:
+    code = CHILD.format(tests=str(Path(__file__).parent), work=work)
     root = str(Path(__file__).parent.parent)
     return subprocess.Popen(
         [sys.executable, "-c", code, str(feed), str(store)],
@@ -60,18 +61,26 @@ def feeds(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.mark.slow
 def test_killed_at_random(tmp_path: Path, feeds: tuple[Path, Path]) -> None:
-    """``DAOGOU_KILLS=100`` kills a hundred times."""
+    """``DAOGOU_KILLS=100`` kills a hundred times: reindexing and updating in turn, at any moment of what they take."""
     store = tmp_path / "store"
     reindex(feeds[0], toy_settings(store))
-    rng = random.Random(0)
+    took: dict[str, float] = {}
+    for work in ("update", "reindex"):
+        started = time.monotonic()
+        assert child(feeds[1], store, work).wait(120) == 0
+        took[work] = time.monotonic() - started
+    rng, killed = random.Random(0), 0
     for turn in range(int(os.environ.get("DAOGOU_KILLS", "12"))):
-        running = child(feeds[turn % 2], store)
-        time.sleep(rng.uniform(0.3, 2.5))
+        work = ("reindex", "update")[turn // 2 % 2]
+        running = child(feeds[turn % 2], store, work)
+        time.sleep(rng.uniform(0.2, 1.0) * took[work])
         running.send_signal(signal.SIGKILL)
-        running.wait()
-        whole(store, {40, 50})
-    assert child(feeds[1], store).wait(60) == 0
+        killed += running.wait() == -signal.SIGKILL
+        whole(store, {40, 50, 90})
+    assert child(feeds[1], store).wait(120) == 0
     whole(store, {50})
+    if told := os.environ.get("DAOGOU_KILLS"):
+        print(f"{killed} of {told} were killed before they ended")
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
