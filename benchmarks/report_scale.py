@@ -33,7 +33,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _page(rows: Sequence[dict[str, Any]], machine: str, memory_mb: int, max_tokens: int) -> str:
-    built, searched, filtered = [], [], []
+    built, foretold, searched, filtered, updated = [], [], [], [], []
     for row in rows:
         index, search = row["index"], row["search"]
         name, stages = f"{row['size']:,}", index["said"]["stages_s"]
@@ -47,6 +47,11 @@ def _page(rows: Sequence[dict[str, Any]], machine: str, memory_mb: int, max_toke
                 f"{search['index_bytes']:,.0f}",
             ]
         )
+        if "estimate" in row:
+            foretold.append([name, *_foretold(row)])
+        if "update" in row:
+            cells = [_updated(done) for done in row["update"]["said"]["updates"]]
+            updated.append([name, *cells, f"{row['update']['own_mb']:,.0f}"])
         vectors, whole = search["vectors"], search["whole"]
         searched.append(
             [
@@ -70,8 +75,9 @@ def _page(rows: Sequence[dict[str, Any]], machine: str, memory_mb: int, max_toke
         [
             "# From ten thousand to a million products",
             f"{machine}. Catalogues are recombined from a real one; `index_memory_mb` is {memory_mb:,}, `max_tokens` {max_tokens}; "
-            "the encoder is the default one. Searches are one at a time on one thread; flat is FAISS's exact index of the same "
-            "vectors in single precision, searched in turn in the same process. Own memory is what a process has for itself: "
+            "the encoder is the default one. Searches are one at a time on one thread, of queries that were "
+            "not asked before, after twenty others; flat is FAISS's exact index of the same vectors in single precision, searched "
+            "first in the same process. Own memory is what a process has for itself: "
             "mapped files are shared and are the system's to take back.",
             "![Cost by number of products](scale.svg)",
             "## Indexing",
@@ -80,6 +86,10 @@ def _page(rows: Sequence[dict[str, Any]], machine: str, memory_mb: int, max_toke
                  "index B/product"],
                 built,
             ),
+            "## What `daogou estimate` foretold, and what was measured",
+            _table(["products", "all s", "index", "serving MB", "snapshot MB", "most own memory MB"], foretold),
+            "## One product in a hundred changed, by `daogou update`",
+            _table(["products", "prices: embedded, s", "titles: embedded, s", "most own memory MB"], updated),
             "## Searching",
             _table(
                 ["products", "index", "flat p50 / p95 ms", "index p50 / p95 ms", "p95 against flat", "recall@10",
@@ -91,6 +101,24 @@ def _page(rows: Sequence[dict[str, Any]], machine: str, memory_mb: int, max_toke
             "",
         ]
     )
+
+
+def _foretold(row: dict[str, Any]) -> list[str]:
+    """Return what was foretold and what was measured, as cells."""
+    said, index, search = row["estimate"], row["index"], row["search"]
+    pairs = [
+        (f"{said['seconds']:,.0f}", f"{index['seconds']:,.0f}"),
+        (said["index"], search["chosen"]["index"]),
+        (f"{said['serving_bytes'] / 2**20:,.0f}", f"{search['process_mb']:,.0f}"),
+        (f"{said['disk_bytes'] / 2**20:,.0f}", f"{search['snapshot_bytes'] * row['size'] / 2**20:,.0f}"),
+        (f"{said['own_bytes'] / 2**20:,.0f}", f"{index['own_mb']:,.0f}"),
+    ]
+    return [f"{one} / {other}" for one, other in pairs]
+
+
+def _updated(done: dict[str, Any]) -> str:
+    built = " (all built into one)" if done["compacted"] else ""
+    return f"{done['embedded']:,} of {done['changed']:,}, {done['seconds']:,.0f}{built}"
 
 
 def _draw(path: Path, rows: Sequence[dict[str, Any]]) -> None:

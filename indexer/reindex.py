@@ -28,7 +28,7 @@ from engine.lexicon import Lexicon
 from engine.recommend import Orders
 from engine.settings import Settings
 from engine.text import TEXT_VERSION, embedding_text, glossing
-from indexer.budget import buffer_bytes
+from indexer.budget import buffer_bytes, hand_back
 from indexer.build import build_files, build_vectors, link_encoder
 from indexer.collections import sweep
 from indexer.durable import write_out
@@ -180,8 +180,10 @@ def build_snapshot(
         embed_missing(plan, spool, products, settings.batch_size, progress.advance, glosses)
     write_out(scratch.folder / "vectors" / VECTORS, work.folder / "vectors" / VECTORS)
 
+    scratch = Scratch(scratch.folder, buffer_bytes(settings))  # the encoder has taken its share by now
     progress.start("Building", len(spool.ids), "products")
     counts = build_files(spool, work.folder, progress.advance, lexicon, popular.texts, scratch)
+    hand_back()
     measured = build_vectors(spool, queries, work.folder, settings)
     sold = _sold(settings, spool.ids)
     counts |= save_recommendations(sold.orders, plan.vectors, work.folder, settings.min_buyers)

@@ -249,6 +249,7 @@ def test_scale_is_measured_and_drawn(tmp_path: Path) -> None:
     page = (tmp_path / "results" / "scale.md").read_text()
     assert "| 300 |" in page
     assert "| 500 |" in page
+    assert "| 3 of 3, " in page
     assert (tmp_path / "results" / "scale.svg").read_text().count("<svg") == 1
     for row in json.loads((tmp_path / "results" / "scale.json").read_text())["rows"]:
         assert row["index"]["said"]["products"] == row["size"]

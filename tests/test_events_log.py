@@ -245,12 +245,13 @@ def test_what_was_acknowledged_survives_kill_9_of_several_writers(tmp_path: Path
         }
         for process in writers.values():
             assert process.stdout is not None
-            process.stdout.readline()
+            for _ in range(4):
+                process.stdout.readline()
         time.sleep(0.1 + 0.07 * turn)
         for name, process in writers.items():
             os.kill(process.pid, signal.SIGKILL)
             assert process.stdout is not None
-            acknowledged[name] = 1 + len(process.stdout.read().splitlines())
+            acknowledged[name] = 4 + len(process.stdout.read().splitlines())
             process.wait()
         log = EventLog(tmp_path / "events", consent="assumed")
         # every acknowledged event is there: adding it again adds nothing
@@ -261,7 +262,7 @@ def test_what_was_acknowledged_survives_kill_9_of_several_writers(tmp_path: Path
             assert hashes <= there
         assert sum(log.count().values()) >= 3 * sum(acknowledged.values())
         log.close()
-    assert min(acknowledged.values()) > 3
+    assert max(acknowledged.values()) > 4
 
 
 def test_all_kinds_are_counted(log: EventLog) -> None:

@@ -13,6 +13,8 @@ from engine.index.arrays import RawArray, create_array, places_in_order
 from engine.index.hashed import HashedStrings, Numbers
 from engine.index.runs import Scratch, SortedRuns
 from engine.index.strings import Strings, write_strings
+from engine.settings import Settings
+from indexer.budget import buffer_bytes, index_bytes
 from indexer.reindex import reindex
 from shop import files_of, random_products, toy_settings, write_feed
 
@@ -86,3 +88,21 @@ def test_the_same_snapshot_comes_of_little_memory(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("indexer.reindex.buffer_bytes", lambda settings: 3_000)
     reindex(feed, toy_settings(tmp_path / "little"))
     assert files_of(tmp_path / "much") == files_of(tmp_path / "little")
+
+
+def test_a_buffer_leaves_room_for_what_the_process_has_taken_and_what_it_gave_back() -> None:
+    limit = Settings(index_memory_mb=2048)
+    before = buffer_bytes(limit)
+    taken = np.ones(400 << 20, np.uint8)
+    assert before - buffer_bytes(limit) == pytest.approx((400 << 20) / 8, abs=4 << 20)
+    del taken
+    assert buffer_bytes(limit) == pytest.approx(before, abs=4 << 20)
+    assert 0 < buffer_bytes(Settings(index_memory_mb=512)) <= (512 << 20) / 8
+
+
+def test_which_index_is_chosen_hangs_on_the_setting_alone() -> None:
+    limit = Settings(index_memory_mb=1024)
+    before = index_bytes(limit)
+    taken = np.ones(200 << 20, np.uint8)
+    assert index_bytes(limit) == before < 1024 << 20
+    del taken
