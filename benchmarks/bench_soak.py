@@ -168,7 +168,7 @@ def _publish(store: Path, rows: list[dict[str, str]], turn: int, environment: di
 
 def _soak(store: Path, queries: list[str], rows: list[dict[str, str]], ids: list[str], given: argparse.Namespace) -> Seen:
     seen, done, rng = Seen(), threading.Event(), random.Random(0)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("DAOGOU_")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("DAOGOU_") or k == "DAOGOU_MODEL"}
     with _generator() as generator:
         environment = {
             "DAOGOU_STORE": str(store),

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from benchmarks import bench_service
 from benchmarks.bench_service import make_queries
+from benchmarks.bench_start import started
 from benchmarks.load import Load, LoadError, parse_output, run_load
 from benchmarks.recombine import feed_row, recombined
 from benchmarks.report import Cell, summarize, write_report
@@ -254,3 +255,48 @@ def test_scale_is_measured_and_drawn(tmp_path: Path) -> None:
     for row in json.loads((tmp_path / "results" / "scale.json").read_text())["rows"]:
         assert row["index"]["said"]["products"] == row["size"]
         assert all(recall == 1.0 for recall in row["search"]["recall"].values())
+
+
+def _ran(module: str, *arguments: str) -> str:
+    environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    return subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300).stdout
+
+
+def test_a_request_is_taken_apart(tmp_path: Path) -> None:
+    reindex(write_feed(random_products(60), tmp_path / "feed.jsonl"), toy_settings(tmp_path / "store"))
+    told = json.loads(_ran("bench_profile", "--store", str(tmp_path / "store"), "--queries", "40"))
+    for name in ("hybrid", "dense"):
+        stages = told[name]["stages_mean_ms"]
+        assert {"understand", "encode", "nearest"} <= set(stages)
+        assert sum(stages.values()) <= told[name]["engine"]["mean_ms"] * 2
+        assert told[name]["server"]["p50_ms"] > told[name]["engine"]["p50_ms"] > 0
+    shares = [entry["share"] for entry in told["functions"]]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) <= 1
+
+
+def test_a_start_is_waited_for_until_it_answers() -> None:
+    server = (
+        "import http.server, sys, time\n"
+        "class Slow(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        time.sleep(0.4 * (self.path == '/search'))\n"
+        "        self.send_response(200); self.end_headers()\n"
+        "time.sleep(0.5)\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Slow).serve_forever()"
+    )
+    found = started([sys.executable, "-c", server, "{port}"], {}, "/ready", "/search")
+    assert found["ready_s"] > 0.5
+    assert found["first_search_s"] > found["ready_s"] + 0.4
+    assert found["memory_mb"] > 1
+
+
+@pytest.mark.slow
+def test_a_soak_publishes_kills_and_counts(tmp_path: Path) -> None:
+    _ran("bench_soak", "--seconds", "15", "--publishes", "2", "--kills", "1", "--results", str(tmp_path))
+    told = json.loads((tmp_path / "soak.json").read_text())
+    assert (told["publishes"], told["kills"]) == (2, 1)
+    assert min(told["requests"][kind] for kind in ("search", "suggest", "guide", "explain")) > 0
+    assert told["availability"] == 1.0, told["failed"]
+    assert "| availability | 100.0000% |" in (tmp_path / "soak.md").read_text()
