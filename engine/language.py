@@ -168,7 +168,7 @@ def is_stop(word: Word) -> bool:
     return word.text in (_STOP_ZH if word.han else _STOP_EN)
 
 
-@lru_cache(maxsize=262_144)
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Return the stem of an English word in lower case; other words come back as they are."""
     # A Snowball stemmer keeps a buffer, so each thread has its own.
@@ -182,7 +182,7 @@ def stem_of(word: Word) -> str:
     return word.text if word.han else stem(word.text)
 
 
-@lru_cache(maxsize=131_072)
+@lru_cache(maxsize=65_536)
 def _latin_forms(text: str) -> tuple[tuple[str, float], ...]:
     """Return the forms of a word that is not Chinese, each with its share of the word."""
     if text.replace(".", "").replace(",", "").isdigit():
@@ -202,7 +202,7 @@ def _latin_forms(text: str) -> tuple[tuple[str, float], ...]:
     return tuple(forms.items())
 
 
-@lru_cache(maxsize=131_072)
+@lru_cache(maxsize=65_536)
 def _han_forms(text: str) -> tuple[tuple[str, float], ...]:
     """Return a Chinese word and the shorter dictionary words and character pairs inside it."""
     forms = {text: 1.0}

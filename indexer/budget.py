@@ -20,7 +20,7 @@ __all__ = ["buffer_bytes", "hand_back", "index_bytes", "own_bytes"]
 _MB = 1 << 20
 _BASE_MB = 400
 """What Python, numpy, FAISS and an exported encoder that has embedded take. Which index is chosen may not hang on a measurement."""
-_GROWTH_MB = 120
+_GROWTH_MB = 200
 """What grows with a catalogue outside the buffers: different words and values, and what is remembered of words."""
 _BUFFERS = 8
 """Buffers that are full at the same time, at most: of columns, labels, terms, postings, suggestions, codes and the ids."""
