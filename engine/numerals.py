@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["EN_NUMBER", "english_number", "fold"]
+__all__ = ["EN_NUMBER", "chinese_number", "english_number", "fold"]
 
 _PLAIN = str.maketrans(
     {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "−": "-", "‐": "-", "‑": "-", "—": ";", "～": "~", "×": "x"}
@@ -78,6 +78,16 @@ def _replace_chinese(match: re.Match[str]) -> str:
         return run
     value = _chinese(run)
     return run if value is None else f"{value:g}" if value < 1e6 else str(int(value))
+
+
+def chinese_number(text: str) -> float | None:
+    """Return a number in digits, Chinese numerals or both (``两百``, ``1.5万``), ``None`` where it is none."""
+    import cn2an  # takes a fifteenth of a server's start
+
+    try:
+        return float(cn2an.cn2an(text, "smart"))
+    except ValueError:
+        return None
 
 
 def english_number(text: str) -> int:

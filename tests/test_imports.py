@@ -108,6 +108,14 @@ def test_serving_loads_no_torch_and_neither_indexer_nor_evals() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_server_starts_without_what_it_may_never_need() -> None:
+    """Each takes a twentieth of a start or more: they are loaded when a query, an order or a setting first needs them."""
+    rarely = {"scipy", "pypinyin", "cn2an", "pymilvus", "ray", "opentelemetry.sdk", "pyarrow", "openvino", "pandas", "matplotlib"}
+    code = f"import sys, api.app, api.server, engine.engine; print(sorted(set(sys.modules) & {rarely}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
 def test_help_is_quick_because_it_loads_nothing_heavy() -> None:
     heavy = {"torch", "numpy", "faiss", "onnxruntime", "pyarrow", "fastapi", "ir_measures"}
     code = f"import sys, api.cli; print(sorted(set(sys.modules) & {heavy}))"

@@ -18,7 +18,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pypinyin import lazy_pinyin
 
 from engine.index.arrays import NO_ROWS, ArrayWriter, map_array
 from engine.index.runs import Scratch, SortedRuns
@@ -118,6 +117,8 @@ def _keys(text: str, spoken: bool) -> set[str]:
     starts += [i for i in range(1, len(folded)) if folded[i - 1] == " " or folded[i] > _HAN_FROM]
     keys = {folded[i : i + 40] for i in starts[:_KEYS_PER_ENTRY]}
     if spoken and any(c > _HAN_FROM for c in folded):
+        from pypinyin import lazy_pinyin  # its dictionaries take a tenth of a server's start, and suggesting needs none
+
         sounds = lazy_pinyin(folded)
         keys |= {"".join(sounds)[:40], "".join(sound[0] for sound in sounds)[:40]}
     return keys

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pypinyin import lazy_pinyin
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -36,6 +35,8 @@ _SHORTEST = 3
 
 def pinyin(text: str) -> str:
     """Return how a Chinese text is pronounced, without tones, in one piece: ``蓝牙`` is ``lanya``."""
+    from pypinyin import lazy_pinyin  # its dictionaries take a tenth of a server's start
+
     return "".join(lazy_pinyin(text))
 
 

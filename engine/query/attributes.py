@@ -11,13 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cn2an
-
 from engine.index.values import Value
 from engine.language import Word
 from engine.lexicon import Phrase, other_forms
 from engine.lexicon.lexicon import Entry
-from engine.numerals import EN_NUMBER, english_number
+from engine.numerals import EN_NUMBER, chinese_number, english_number
 from engine.query.knowledge import Knowledge
 from engine.query.spans import overlaps
 from engine.query.wishes import counts
@@ -128,10 +126,8 @@ def _shouted(text: str) -> list[Trait]:
 
 
 def _read(numeral: str, unit: str) -> Quantity | None:
-    try:
-        return convert(float(cn2an.cn2an(numeral, "smart")), unit)
-    except ValueError:
-        return None
+    number = chinese_number(numeral)
+    return None if number is None else convert(number, unit)
 
 
 def _sizes(text: str, known: Knowledge) -> list[Trait]:

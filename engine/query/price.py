@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cn2an
-
-from engine.numerals import EN_NUMBER, english_number
+from engine.numerals import EN_NUMBER, chinese_number, english_number
 from engine.query.spans import overlaps
 
 __all__ = ["PriceLimit", "find_price_wishes", "find_prices"]
@@ -178,10 +176,7 @@ def _number(text: str) -> float | None:
         return float(head) * scale
     except ValueError:
         pass
-    try:
-        return float(cn2an.cn2an(text, "smart"))
-    except ValueError:
-        return None
+    return chinese_number(text)
 
 
 _CHEAP = re.compile(
