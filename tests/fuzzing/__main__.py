@@ -1,0 +1,126 @@
+"""``python -m fuzzing [TARGET …] --seconds N --corpus DIR``: run targets under atheris, a process each, and print what came of it.
+
+``DIR`` has a folder of inputs for each target, to which the run adds, beside ``found`` with what broke a property. With ``--keep``
+the inputs are minimised (libFuzzer's merge) and kept in the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fuzzing.corpus import kept, pack
+from fuzzing.target import MOST_BYTES
+from fuzzing.targets import TARGETS
+
+_ONE = Path(__file__).with_name("one.py")
+_MOST_KEPT, _MOST_KEPT_BYTES = 150, 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run did."""
+
+    target: str
+    seconds: int = 0
+    executions: int = 0
+    coverage: int = 0
+    corpus: int = 0
+    found: int = 0
+    ended: int = 0
+
+
+def main() -> int:
+    """Run and print; 1 where a property was broken."""
+    parser = argparse.ArgumentParser(prog="python -m fuzzing", description=__doc__)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; else all")
+    parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--corpus", type=Path, default=Path(".fuzzing"), metavar="DIR")
+    parser.add_argument("--keep", action="store_true", help="minimise the inputs and keep them in the repository")
+    given = parser.parse_args()
+    if importlib.util.find_spec("atheris") is None:
+        print("Nothing was fuzzed: atheris is not installed. Run `pip install atheris`.", file=sys.stderr)
+        return 2
+    if unknown := sorted(set(given.targets) - set(TARGETS)):
+        parser.error(f"no target is called {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+    runs = []
+    print(f"{'target':14} {'seconds':>8} {'executions':>11} {'coverage':>9} {'corpus':>7} {'broken':>7}", flush=True)
+    for name in given.targets or TARGETS:
+        runs.append(_run(name, given.corpus.resolve(), given.seconds))
+        print(_line(runs[-1]), flush=True)
+        if given.keep:
+            _keep(name, given.corpus.resolve())
+    print(_line(Run("all", *(sum(getattr(run, field) for run in runs) for field in ("seconds", "executions", "coverage", "corpus", "found")))))
+    for run in runs:
+        for path in sorted((given.corpus / "found" / run.target).glob("*.txt")):
+            print(f"{run.target}: {path.with_suffix('')}: {path.read_text('utf-8').strip().splitlines()[-1][:160]}")
+        if run.ended:
+            print(f"{run.target}: ended with {run.ended}; see {given.corpus / 'found' / run.target}.log")
+    return 1 if any(run.found or run.ended for run in runs) else 0
+
+
+def _line(run: Run) -> str:
+    return f"{run.target:14} {run.seconds:8,} {run.executions:11,} {run.coverage:9,} {run.corpus:7,} {run.found:7,}"
+
+
+def _run(name: str, folder: Path, seconds: int) -> Run:
+    inputs, found = folder / name, folder / "found"
+    inputs.mkdir(parents=True, exist_ok=True)
+    found.mkdir(exist_ok=True)
+    for n, data in enumerate([*TARGETS[name].seeds, *kept(name)]):
+        (inputs / f"begun-{n:03}").write_bytes(data)
+    words = found / f"{name}.dict"
+    words.write_text("".join(f'"{_escaped(word)}"\n' for word in TARGETS[name].words), "ascii")
+    said = _child(name, found, [f"-dict={words}", f"-max_total_time={seconds}", f"-artifact_prefix={found}/{name}-", str(inputs)])
+    log = said.stderr.decode("utf-8", "replace")
+    (found / f"{name}.log").write_text(log[-100_000:], "utf-8")
+    executions = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log) or re.findall(r"^#(\d+)", log, re.M)
+    coverage = re.findall(r"cov: (\d+)", log)
+    count = len(list((found / name).glob("*.txt")))
+    took = re.findall(r"Done \d+ runs in (\d+) second", log)
+    last = lambda found: int(found[-1]) if found else 0  # noqa: E731
+    return Run(name, last(took), last(executions), last(coverage), len(list(inputs.iterdir())), count, said.returncode)
+
+
+def _escaped(word: str) -> str:
+    return "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\' else f"\\x{b:02X}" for b in word.encode("utf-8", "surrogatepass")[:64])
+
+
+def _child(name: str, found: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="fuzzing-", dir=shared if shared.is_dir() else None) as desk:
+        own = {"FUZZING_TARGET": name, "FUZZING_FOUND": str(found / name), "FUZZING_DESK": desk, "TMPDIR": desk}
+        fixed = [f"-max_len={MOST_BYTES}", "-print_final_stats=1", "-rss_limit_mb=6000", "-timeout=120", "-reload=0", "-verbosity=1"]
+        command = [sys.executable, str(_ONE), *fixed, *arguments]
+        return subprocess.run(command, env={**os.environ, **own}, capture_output=True, check=False)
+
+
+def _keep(name: str, folder: Path) -> None:
+    """Keep the fewest inputs that reach what all reach, the smallest first, up to a bound."""
+    least = folder / "least" / name
+    shutil.rmtree(least, ignore_errors=True)
+    least.mkdir(parents=True)
+    said = _child(name, folder / "found", ["-merge=1", "-use_counters=0", str(least), str(folder / name)])
+    inputs, size = [], 0
+    for path in sorted(least.iterdir(), key=lambda p: (p.stat().st_size, p.name)):
+        size += path.stat().st_size
+        if len(inputs) < _MOST_KEPT and size <= _MOST_KEPT_BYTES:
+            inputs.append(path.read_bytes())
+    if said.returncode or not inputs:
+        print(f"{name}: nothing was kept, as merging ended with {said.returncode}: {said.stderr[-400:].decode('utf-8', 'replace')}")
+        return
+    pack(name, inputs)
+    print(f"{name}: kept {len(inputs)} of {len(list((folder / name).iterdir()))} inputs")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

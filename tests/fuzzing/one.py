@@ -1,0 +1,63 @@
+"""One target under atheris: a script that takes libFuzzer's arguments, as libFuzzer starts it again by them where it merges.
+
+``FUZZING_TARGET`` is the target, ``FUZZING_FOUND`` the folder for what breaks a property. Such an input is written down once for each
+place it breaks at, with its traceback, and the run goes on: one mistake hides no other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+HERE = Path(__file__).parent
+if __name__ == "__main__":
+    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != HERE]  # its modules are fuzzing's, not top ones
+
+import atheris  # noqa: E402
+
+with atheris.instrument_imports(include=["engine", "indexer", "api"]):
+    from fuzzing.target import tried
+    from fuzzing.targets import TARGETS
+
+ROOT = HERE.parents[1]
+
+
+class Finder:
+    """Runs a target, and writes down what breaks it."""
+
+    def __init__(self, name: str, found: Path) -> None:
+        self._target, self._found = TARGETS[name], found
+        found.mkdir(parents=True, exist_ok=True)
+
+    def warm(self) -> None:
+        """Import, while imports are instrumented, what a target imports only when it runs."""
+        with atheris.instrument_imports(include=["engine", "indexer", "api"]):
+            for seed in self._target.seeds:
+                self(seed)
+
+    def __call__(self, data: bytes) -> None:
+        """Try one input."""
+        try:
+            tried(self._target, data)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of a library in Rust is no Exception
+            self._note(data, error)
+
+    def _note(self, data: bytes, error: BaseException) -> None:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(ROOT))]
+        kind = f"{type(error).__name__}-{Path(frames[-1].filename).stem}-{frames[-1].lineno}"
+        path = self._found / kind
+        if not path.exists() or len(data) < path.stat().st_size:
+            path.write_bytes(data)
+            said = "".join(traceback.format_exception(error)).encode("utf-8", "replace")
+            path.with_suffix(".txt").write_bytes(said[:20_000])
+
+
+if __name__ == "__main__":
+    finder = Finder(os.environ["FUZZING_TARGET"], Path(os.environ["FUZZING_FOUND"]))
+    finder.warm()
+    atheris.Setup([f"'{sys.executable}' '{Path(__file__).resolve()}'", *sys.argv[1:]], finder)  # a command for the shell
+    atheris.Fuzz()
