@@ -14,9 +14,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+if importlib.util.find_spec("atheris"):
+    import fuzzing.one  # noqa: F401 - first, as it has all modules instrumented
 
 from fuzzing.corpus import kept, pack
 from fuzzing.target import MOST_BYTES
@@ -24,6 +28,7 @@ from fuzzing.targets import TARGETS
 
 _ONE = Path(__file__).with_name("one.py")
 _MOST_KEPT, _MOST_KEPT_BYTES = 150, 100_000
+_FIXED = (f"-max_len={MOST_BYTES}", "-print_final_stats=1", "-rss_limit_mb=6000", "-timeout=120", "-reload=0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +57,29 @@ def main() -> int:
         return 2
     if unknown := sorted(set(given.targets) - set(TARGETS)):
         parser.error(f"no target is called {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="fuzzing-", dir=shared if shared.is_dir() else None) as desk:
+        os.environ |= {"FUZZING_DESK": desk, "TMPDIR": desk}
+        return _all(given.targets or list(TARGETS), given.corpus.resolve(), given.seconds, given.keep)
+
+
+def _all(names: Sequence[str], folder: Path, seconds: int, keep: bool) -> int:
+    from fuzzing.catalogue import shop
+
+    shop()
     runs = []
     print(f"{'target':14} {'seconds':>8} {'executions':>11} {'coverage':>9} {'corpus':>7} {'broken':>7}", flush=True)
-    for name in given.targets or TARGETS:
-        runs.append(_run(name, given.corpus.resolve(), given.seconds))
+    for name in names:
+        runs.append(_run(name, folder, seconds))
         print(_line(runs[-1]), flush=True)
-        if given.keep:
-            _keep(name, given.corpus.resolve())
+        if keep:
+            _keep(name, folder)
     print(_line(Run("all", *(sum(getattr(run, field) for run in runs) for field in ("seconds", "executions", "coverage", "corpus", "found")))))
     for run in runs:
-        for path in sorted((given.corpus / "found" / run.target).glob("*.txt")):
+        for path in sorted((folder / "found" / run.target).glob("*.txt")):
             print(f"{run.target}: {path.with_suffix('')}: {path.read_text('utf-8').strip().splitlines()[-1][:160]}")
         if run.ended:
-            print(f"{run.target}: ended with {run.ended}; see {given.corpus / 'found' / run.target}.log")
+            print(f"{run.target}: ended with {run.ended}; see {folder / 'found' / run.target}.log")
     return 1 if any(run.found or run.ended for run in runs) else 0
 
 
@@ -80,28 +95,35 @@ def _run(name: str, folder: Path, seconds: int) -> Run:
         (inputs / f"begun-{n:03}").write_bytes(data)
     words = found / f"{name}.dict"
     words.write_text("".join(f'"{_escaped(word)}"\n' for word in TARGETS[name].words), "ascii")
-    said = _child(name, found, [f"-dict={words}", f"-max_total_time={seconds}", f"-artifact_prefix={found}/{name}-", str(inputs)])
-    log = said.stderr.decode("utf-8", "replace")
-    (found / f"{name}.log").write_text(log[-100_000:], "utf-8")
+    given = [f"-dict={words}", f"-max_total_time={seconds}", f"-artifact_prefix={found}/{name}-", str(inputs)]
+    ended, log = _forked(name, found, given)
     executions = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log) or re.findall(r"^#(\d+)", log, re.M)
     coverage = re.findall(r"cov: (\d+)", log)
     count = len(list((found / name).glob("*.txt")))
     took = re.findall(r"Done \d+ runs in (\d+) second", log)
     last = lambda found: int(found[-1]) if found else 0  # noqa: E731
-    return Run(name, last(took), last(executions), last(coverage), len(list(inputs.iterdir())), count, said.returncode)
+    return Run(name, last(took), last(executions), last(coverage), len(list(inputs.iterdir())), count, ended)
 
 
 def _escaped(word: str) -> str:
     return "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\' else f"\\x{b:02X}" for b in word.encode("utf-8", "surrogatepass")[:64])
 
 
-def _child(name: str, found: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="fuzzing-", dir=shared if shared.is_dir() else None) as desk:
-        own = {"FUZZING_TARGET": name, "FUZZING_FOUND": str(found / name), "FUZZING_DESK": desk, "TMPDIR": desk}
-        fixed = [f"-max_len={MOST_BYTES}", "-print_final_stats=1", "-rss_limit_mb=6000", "-timeout=120", "-reload=0", "-verbosity=1"]
-        command = [sys.executable, str(_ONE), *fixed, *arguments]
-        return subprocess.run(command, env={**os.environ, **own}, capture_output=True, check=False)
+def _forked(name: str, found: Path, arguments: Sequence[str]) -> tuple[int, str]:
+    """Return how a process ended that runs a target, and what it said: it has all modules as they were instrumented once."""
+    log = found / f"{name}.log"
+    if not (process := os.fork()):
+        try:
+            with log.open("wb") as stream:
+                os.dup2(stream.fileno(), 1)
+                os.dup2(stream.fileno(), 2)
+            fuzzing.one.fuzz(name, found / name, ["fuzzing", *_FIXED, *arguments])
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(70)
+    ended = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return ended, log.read_bytes().decode("utf-8", "replace")
 
 
 def _keep(name: str, folder: Path) -> None:
@@ -109,7 +131,9 @@ def _keep(name: str, folder: Path) -> None:
     least = folder / "least" / name
     shutil.rmtree(least, ignore_errors=True)
     least.mkdir(parents=True)
-    said = _child(name, folder / "found", ["-merge=1", "-use_counters=0", str(least), str(folder / name)])
+    own = {"FUZZING_TARGET": name, "FUZZING_FOUND": str(folder / "found" / name)}
+    command = [sys.executable, str(_ONE), *_FIXED, "-merge=1", "-use_counters=0", str(least), str(folder / name)]
+    said = subprocess.run(command, env={**os.environ, **own}, capture_output=True, check=False)
     inputs, size = [], 0
     for path in sorted(least.iterdir(), key=lambda p: (p.stat().st_size, p.name)):
         size += path.stat().st_size

@@ -1,14 +1,17 @@
-"""One target under atheris: a script that takes libFuzzer's arguments, as libFuzzer starts it again by them where it merges.
+"""One target under atheris, with libFuzzer's arguments.
 
-``FUZZING_TARGET`` is the target, ``FUZZING_FOUND`` the folder for what breaks a property. Such an input is written down once for each
-place it breaks at, with its traceback, and the run goes on: one mistake hides no other.
+As a script it takes them from the command line, since libFuzzer starts a process by its command where it merges: ``FUZZING_TARGET``
+is the target then, ``FUZZING_FOUND`` the folder for what breaks a property. Such an input is written down once for each place it
+breaks at, with its traceback, and the run goes on: one mistake hides no other.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -53,11 +56,19 @@ class Finder:
         if not path.exists() or len(data) < path.stat().st_size:
             path.write_bytes(data)
             said = "".join(traceback.format_exception(error)).encode("utf-8", "replace")
-            path.with_suffix(".txt").write_bytes(said[:20_000])
+            path.with_suffix(".txt").write_bytes(said[-20_000:])
+
+
+def fuzz(name: str, found: Path, arguments: Sequence[str]) -> None:
+    """Run a target by libFuzzer's arguments, of which the first is the command that does this; ends the process."""
+    finder = Finder(name, found)
+    finder.warm()
+    libc = ctypes.CDLL(None)  # of a process that was forked, the threads that libraries wait for at its exit are not there
+    libc.__cxa_atexit(ctypes.cast(libc._exit, ctypes.c_void_p), None, None)
+    atheris.Setup(list(arguments), finder)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    finder = Finder(os.environ["FUZZING_TARGET"], Path(os.environ["FUZZING_FOUND"]))
-    finder.warm()
-    atheris.Setup([f"'{sys.executable}' '{Path(__file__).resolve()}'", *sys.argv[1:]], finder)  # a command for the shell
-    atheris.Fuzz()
+    command = f"'{sys.executable}' '{Path(__file__).resolve()}'"  # a shell reads it
+    fuzz(os.environ["FUZZING_TARGET"], Path(os.environ["FUZZING_FOUND"]), [command, *sys.argv[1:]])

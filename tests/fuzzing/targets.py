@@ -259,6 +259,7 @@ TARGETS: Mapping[str, Target] = {
         "An answer is drafts, and an explanation of every product comes of them, however they are cut.",
         read_drafts, _behind(b"\7", "P1: Waterproof: 15000 mm.\nP2: 防水。\n", '{"claims": [{"id": "P1", "text": "It weighs {weight}. Good."}]}', '```json\n{"claims":[{"id":"P3","text":"x"}]}```'),
         ("P1:", "P2：", "{weight}", "{price}", "{thing}", "{quote}", "claims", "id", "text", "```json", "\n", "not ", "不", "Opinion: ", "under $80", *_SIGNS),
+        limit_s=2.0,
     ),
     "steps": Target(
         "Steps of a model are a state that the shop can search by, or nothing.",
