@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -104,7 +105,7 @@ def json_lines(path: Path) -> Iterator[dict[str, Any] | str]:
             for line in stream:
                 if line.strip():
                     yield _record(line)
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise FeedError(f"{path} cannot be read: {error}. Check the path.") from error
 
 

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import os
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -138,7 +139,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
             with _opened(path) as stream:
                 delimiter, header = delimiter_of(stream.readline())
                 yield from csv.DictReader(stream, header, delimiter=delimiter)
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (OSError, EOFError, zlib.error, csv.Error, ValueError) as error:
         raise FeedError(f"{path} cannot be read as orders: {error}. Give a Parquet or CSV file.") from error
 
 

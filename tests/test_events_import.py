@@ -177,6 +177,14 @@ def test_orders_as_tills_write_them(tmp_path: Path, header: str, row: str, price
         assert (sale.product, sale.user, sale.time_s, (sale.price, sale.currency)) == ("A1", "ann", time, price)
 
 
+def test_packed_orders_that_end_early_or_are_damaged_are_a_sentence(tmp_path: Path) -> None:
+    whole = gzip.compress(b"sku,quantity\n" + b"A1,1\n" * 50, mtime=0)
+    for name, content in (("cut.csv.gz", whole[:-12]), ("damaged.csv.gz", whole[:14] + b"\xff\xff" + whole[16:])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(FeedError, match="cannot be read as orders"):
+            list(iterate_sales(tmp_path / name))
+
+
 def test_placeholders_of_ga4_are_nobody_and_no_search(tmp_path: Path, log: EventLog) -> None:
     empty = {"user_pseudo_id": "(not set)", "user_id": "(not set)"}
     records = [

@@ -83,6 +83,11 @@ def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
         read_terms(tmp_path / "x.tsv")
     with pytest.raises(LexiconError, match="cannot be read"):
         read_terms(tmp_path / "missing.tsv")
+    packed = gzip.compress("kind\ten\tzh\ncolor\tred\t红\n".encode(), mtime=0)
+    for name, content in (("cut.gz", packed[:-12]), ("damaged.gz", packed[:14] + b"\xff\xff" + packed[16:])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(LexiconError, match="cannot be read"):
+            read_terms(tmp_path / name)
 
 
 def test_what_was_added_under_one_phrase_comes_back_in_order() -> None:

@@ -47,7 +47,9 @@ def test_lines_of_every_kind_are_read_or_counted(tmp_path: Path) -> None:
 def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "feed.tsv").write_text("id\ttitle\n1\ttent\n")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"x" * 5000)[:40])
-    for name in ("feed.tsv", "cut.gz", "nowhere"):
+    whole = gzip.compress(b"x" * 5000, mtime=0)
+    (tmp_path / "damaged.gz").write_bytes(whole[:14] + b"\xff\xff" + whole[16:])
+    for name in ("feed.tsv", "cut.gz", "damaged.gz", "nowhere"):
         with pytest.raises(FeedError):
             read_log(tmp_path / name)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def read_terms(path: Path) -> list[Entry]:
                     f"{path} has no columns en and zh (or zh_cn). Give a tab-separated table with a header: kind, en, zh."
                 )
             return [e for row in rows if (e := _entry(row, chinese)) is not None]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise LexiconError(f"{path} cannot be read as a table of terms: {error}.") from error
 
 
