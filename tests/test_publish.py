@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import re
@@ -10,13 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from engine.engine import Engine
 from engine.errors import GateError, LockedError, SnapshotError
-from engine.index.snapshot import current_id, list_snapshots, open_snapshot
+from engine.index.snapshot import _sha256_of_values, current_id, list_snapshots, open_snapshot, read_manifest
 from engine.schema import SearchRequest
 from indexer.publish import new_id, prune, rollback, writer_lock
 from indexer.reindex import reindex
@@ -144,9 +146,32 @@ def test_what_killed_writers_left_does_no_harm(tmp_path: Path) -> None:
 def test_the_pointer_must_name_a_snapshot(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="No snapshot was published"):
         open_snapshot(tmp_path)
-    (tmp_path / "CURRENT").write_text("../../etc")
-    with pytest.raises(SnapshotError, match="names no snapshot"):
-        open_snapshot(tmp_path)
+    for pointer in (b"../../etc", b"2026\xff", b"\xff\xfe\x00"):
+        (tmp_path / "CURRENT").write_bytes(pointer)
+        with pytest.raises(SnapshotError, match="names no snapshot"):
+            open_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"files": {"../../beside": {"bytes": 2, "sha256": "0" * 64}}}, {"files": {"/etc/passwd": {"bytes": 2, "sha256": "0" * 64}}},
+        {"files": {"a/./b": {"bytes": 2, "sha256": "0" * 64}}}, {"files": {"a\0b": {"bytes": 2, "sha256": "0" * 64}}},
+        {"files": {"\ud800": {"bytes": 2, "sha256": "0" * 64}}}, {"files": {"a": {"bytes": 2, "sha256": "../../CURRENT"}}},
+        {"files": {"a": {}}}, {"files": {"a": 3}}, {"files": ["a"]}, {"files": None}, {"products": "9"}, {"products": -1}, {"delta": 10**6},
+        {"dimension": True}, {"model": 7}, {"report": []},
+    ],
+)  # fmt: skip
+def test_a_manifest_that_somebody_else_wrote_is_refused_whatever_its_checksum(tmp_path: Path, changes: dict[str, object]) -> None:
+    reindex(write_feed(random_products(9), tmp_path / "f.jsonl"), toy_settings(tmp_path / "store"))
+    path = open_snapshot(tmp_path / "store").path / "manifest.json"
+    values = {**asdict(read_manifest(path.parent)), **changes}
+    path.write_text(json.dumps({**values, "sha256": _sha256_of_values(values)}))
+    with pytest.raises(SnapshotError, match="was not written by daogou"):
+        open_snapshot(tmp_path / "store")
+    path.write_text("[" * 100_000)
+    with pytest.raises(SnapshotError, match="cannot be read"):
+        open_snapshot(tmp_path / "store")
 
 
 def test_an_id_is_greater_than_all_before_even_if_the_clock_was_put_back(tmp_path: Path) -> None:

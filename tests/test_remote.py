@@ -19,7 +19,7 @@ from api.cli import app
 from api.published import open_published, published_id
 from engine.errors import GateError, MissingExtraError, RemoteError, SettingsError, SnapshotError
 from engine.index.remote import Remote
-from engine.index.snapshot import current_id, list_snapshots, open_snapshot
+from engine.index.snapshot import _sha256_of_values, current_id, list_snapshots, open_snapshot
 from engine.schema import SearchRequest
 from engine.settings import Settings
 from indexer.publish import rollback
@@ -68,6 +68,24 @@ def published(tmp_path: Path, remote: str) -> Settings:
 def replica(tmp_path: Path, remote: str) -> Settings:
     """A server elsewhere, which has nothing but the address."""
     return toy_settings(tmp_path / f"replica-{secrets.token_hex(3)}", remote=remote, reload_interval_s=0.02)
+
+
+def test_a_server_writes_nowhere_but_into_its_own_copy(tmp_path: Path) -> None:
+    """Whoever may write to the storage may not thereby write to the disks of servers."""
+    settings = published(tmp_path, f"file://{tmp_path / 'remote'}")
+    name = current_id(settings.store)
+    path = tmp_path / "remote" / "snapshots" / name / "manifest.json"
+    values = json.loads(path.read_text("utf-8"))
+    del values["sha256"]
+    entry = next(iter(values["files"].values()))
+    outside = tmp_path / "outside"
+    for file in ("../../../outside", str(outside), "documents/../../../outside"):
+        there = {**values, "files": {**values["files"], file: entry}}
+        path.write_text(json.dumps({**there, "sha256": _sha256_of_values(there)}))
+        with pytest.raises(SnapshotError, match="was not written by daogou"):
+            Remote(settings.remote).fetch(name, tmp_path / "replica")
+        assert not outside.exists()
+        assert current_id(tmp_path / "replica") == ""
 
 
 def named(remote: str) -> tuple[set[str], set[str]]:

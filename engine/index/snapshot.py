@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from engine.errors import SnapshotError
 
@@ -39,6 +39,7 @@ FORMAT = 4
 
 MANIFEST = "manifest.json"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def sha256_of(path: Path) -> str:
 def current_id(store: Path) -> str:
     """Return the id of the snapshot that serves, or ``""`` when none was published yet."""
     try:
-        name = (store / "CURRENT").read_text("utf-8")
+        name = (store / "CURRENT").read_bytes().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -177,7 +178,7 @@ def read_manifest(folder: Path) -> Manifest:
         values = json.loads((folder / MANIFEST).read_text("utf-8"))
     except FileNotFoundError as error:
         raise SnapshotError(f"There is no snapshot at {folder}: it has no {MANIFEST}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SnapshotError(f"The manifest in {folder} cannot be read ({error}). Run `daogou rollback`.") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else None
@@ -188,9 +189,32 @@ def read_manifest(folder: Path) -> Manifest:
     if values.pop("sha256", "") != _sha256_of_values(values):
         raise SnapshotError(f"The manifest in {folder} does not match its own SHA-256. Run `daogou rollback`, or index again.")
     try:
-        return Manifest(**values)
+        manifest = Manifest(**values)
     except TypeError as error:
         raise SnapshotError(f"The manifest in {folder} has unexpected fields ({error}). Index the feed again.") from error
+    if wrong := _strange(manifest):
+        raise SnapshotError(f"The manifest in {folder} was not written by daogou: {wrong}. Index the feed again.")
+    return manifest
+
+
+def _strange(manifest: Manifest) -> str:
+    """Return what of a manifest daogou writes otherwise, or ``""``: whoever writes one can give it the right SHA-256 too."""
+    for name, kind in get_type_hints(Manifest).items():
+        value, wanted = getattr(manifest, name), kind if kind in (str, int) else dict
+        if type(value) is not wanted or (wanted is int and value < 0):
+            return f"`{name}` is {str(value)[:40]!r}"
+    for file, entry in manifest.files.items():
+        if not _ours(file):
+            return f"it names the file {file[:40]!a}, which is in no folder of its own"
+        if not isinstance(entry, dict) or type(entry.get("bytes")) is not int or not _SHA256.fullmatch(str(entry.get("sha256"))):
+            return f"of {file[:40]!a} it has no size and SHA-256"
+    return "" if manifest.delta <= manifest.products + manifest.dead else "its delta has more rows than the whole"
+
+
+def _ours(file: str) -> bool:
+    """Return whether a path leads into the folder of its snapshot, and can be one."""
+    outside = any(part in ("", ".", "..") for part in file.split("/"))
+    return not outside and "\0" not in file and file == file.encode("utf-8", "replace").decode("utf-8")
 
 
 def open_snapshot(store: Path, snapshot_id: str = "", verified: Snapshot | None = None) -> Snapshot:
