@@ -198,6 +198,29 @@ def test_an_erasure_that_a_crash_cut_off_does_not_hide_the_next(tmp_path: Path) 
     log.close()
 
 
+@pytest.mark.parametrize(
+    "line", [b'{"person": "00f/", "at_ms": 1}', b'{"person": "aa", "at_ms": 1e30}', b'{"person": "aa", "at_ms": -1}', b"\xff", b"[1]", b"7", b'{"at_ms": 1}']
+)  # fmt: skip
+def test_a_damaged_line_of_erasures_keeps_nobody_from_being_forgotten(tmp_path: Path, line: bytes) -> None:
+    log = EventLog(tmp_path / "events", consent="assumed")
+    log.add([click(1, user_id="ann")])
+    log.close()
+    (tmp_path / "events" / "forgotten.jsonl").write_bytes(line + b"\n")
+    log = EventLog(tmp_path / "events", consent="assumed")
+    assert log.people.forgotten() == []
+    assert log.erase(log.person("ann"))[0] == 1
+    assert [f.person for f in log.people.forgotten()] == [log.person("ann")]
+    log.close()
+
+
+def test_a_damaged_check_of_the_key_is_a_sentence(tmp_path: Path) -> None:
+    EventLog(tmp_path / "events", consent="assumed").close()
+    path = tmp_path / "events" / "key.check"
+    path.write_bytes(b"\xff" + path.read_bytes()[1:])
+    with pytest.raises(SettingsError, match="hashed with another key"):
+        EventLog(tmp_path / "events", consent="assumed")
+
+
 def test_the_key_is_the_owners_alone_and_another_key_is_refused(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events", consent="assumed")
     log.add([click(1, user_id="ann")])

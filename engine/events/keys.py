@@ -59,5 +59,5 @@ def _check(path: Path, fingerprint: str) -> None:
     """Refuse another key than that of before: it would know nobody, neither who said no nor who is to be erased."""
     if not path.exists():
         write_whole(path, fingerprint.encode())
-    elif path.read_text("ascii") not in (fingerprint, ""):
+    elif path.read_bytes() not in (fingerprint.encode(), b""):
         raise SettingsError(f"The ids in {path.parent} were hashed with another key. Give that one, or move the folder away.")

@@ -28,6 +28,8 @@ __all__ = ["FORGOTTEN", "PURPOSES", "Forgotten", "People", "Person", "Purpose"]
 FORGOTTEN = "forgotten.jsonl"
 """The file that lists erasures."""
 Purpose = Literal["personalisation", "improvement"]
+_LATEST_MS = 2**63 - 1
+"""What SQLite counts to."""
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 """``personalisation`` is this person's own results, ``improvement`` is measuring, training and what is bought together."""
 _SCHEMA = (
@@ -160,9 +162,11 @@ class People:
 
 def _lines(path: Path) -> Iterator[Forgotten]:
     for line in path.read_bytes().splitlines():
-        with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
             record = orjson.loads(line)
-            yield Forgotten(str(record["person"]), int(record["at_ms"]))
+            person, at_ms = bytes.fromhex(str(record["person"])).hex(), int(record["at_ms"])
+            if 0 <= at_ms <= _LATEST_MS:
+                yield Forgotten(person, at_ms)
 
 
 def _masked(stated: Any) -> Any:
