@@ -175,6 +175,25 @@ def test_a_file_of_before_checksums_opens_and_what_is_added_has_one(tmp_path: Pa
         assert log.check()[0].damaged == (5,)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("time_ms", "x"), ("kind", -1), ("position", "x"), ("rating", 0.5), ("query", b"x"), ("products", "[1]"), ("amount", 2.5),
+        ("currency", b"EUR"), ("variants", '{"a": 1}'), ("user", "x"),
+    ],
+)  # fmt: skip
+def test_an_event_of_before_checksums_has_fields_of_their_types_or_is_damaged(tmp_path: Path, column: str, value: object) -> None:
+    folder = shutil.copytree(GOLDEN, tmp_path / "events")
+    opened(folder).thing.close()  # it gets a column for checksums
+    path = volume_of(folder)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE events SET amount = 100, currency = 'EUR' WHERE seq = 2")
+        db.execute(f"UPDATE events SET {column} = ? WHERE seq = 2", (value,))
+    with opened(folder) as log:
+        assert log.check()[0].damaged == (2,)
+        assert all(isinstance(event.time_ms, int) for event in log.read())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["anywhere", "in a row"])
 def test_a_flipped_bit_never_makes_another_event_and_what_it_hides_is_told(folder: Path, where: str) -> None:

@@ -12,7 +12,7 @@ import orjson
 
 from engine.events.event import KINDS, Event, StoredEvent
 from engine.events.keys import Keyring
-from engine.events.volume import damaged
+from engine.events.volume import COLUMNS, damaged
 from engine.privacy import mask
 from engine.schema import Money
 
@@ -20,6 +20,7 @@ __all__ = ["CODES", "device", "stored", "written"]
 
 CODES = {kind: code for code, kind in enumerate(KINDS)}
 """What stands for each kind in a file."""
+_KIND = COLUMNS.index("kind")
 
 
 def device(keys: Keyring, client_id: str, session_id: str) -> bytes:
@@ -70,9 +71,18 @@ def stored(row: Sequence[Any]) -> StoredEvent | None:
     if damaged(row):
         return None
     try:
-        return _stored(row)
+        event = _stored(row)
     except (LookupError, TypeError, ValueError, AttributeError):  # a row of before there were checksums
         return None
+    return event if row[len(COLUMNS)] is not None or _typed(event, row[_KIND]) else None
+
+
+def _typed(event: StoredEvent, kind: int) -> bool:
+    """Return whether every field of an event is of its type: SQLite keeps whatever it is given in any column."""
+    amount, currency = (event.value.amount, event.value.currency) if event.value else (0, "")
+    numbers = (event.time_ms, event.position, event.quantity, event.rating, amount)
+    texts = (event.query, currency, *event.products, *(part for pair in event.variants for part in pair))
+    return kind >= 0 and all(type(n) is int for n in numbers) and all(type(text) is str for text in texts)
 
 
 def _stored(row: Sequence[Any]) -> StoredEvent:
