@@ -31,6 +31,7 @@ from engine.settings import Settings, load_settings
 from fuzzing import corpus
 from fuzzing.events import _keep
 from fuzzing.generated import _endpoint, _Transport
+from fuzzing.mutating import mutated
 from fuzzing.searching import _placeless, written_filter
 from fuzzing.target import LIMIT_S, MOST_BYTES, Target, tried
 from fuzzing.targets import TARGETS
@@ -56,44 +57,15 @@ def test_what_was_tried_once_holds(name: str) -> None:
         tried(TARGETS[name], data)
 
 
-def changed(draw: st.DrawFn, value: object) -> object:
-    """Return a JSON value with one of its parts another one."""
-    at = value
-    path: list[object] = []
-    while isinstance(at, dict | list) and at and draw(st.integers(0, 3)):
-        path.append(draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at)))))
-        at = at[path[-1]]
-    other = draw(JSON | st.just([at]) | st.just(str(at)))
-    return _put(value, path, other)
+def near(target: Target) -> st.SearchStrategy[bytes]:
+    """Return inputs that are seeds of a target, changed once or more."""
 
+    def made(seed: bytes, times: list[int]) -> bytes:
+        for number in times:
+            seed = mutated(seed, target.words, number)
+        return seed[:MOST_BYTES]
 
-def _put(value: object, path: list[object], other: object) -> object:
-    if not path:
-        return other
-    if isinstance(value, dict):
-        return {key: _put(inner, path[1:], other) if key == path[0] else inner for key, inner in value.items()}
-    assert isinstance(value, list)
-    return [_put(inner, path[1:], other) if n == path[0] else inner for n, inner in enumerate(value)]
-
-
-@st.composite
-def near(draw: st.DrawFn, target: Target) -> bytes:
-    """Return an input near a seed: JSON with a part changed, or any with pieces put in, left out or doubled."""
-    data = draw(st.sampled_from(target.seeds))
-    first = 0 if data[:1] in (b"{", b"[") else 1
-    try:
-        value = json.loads(data[first:])
-    except ValueError:
-        value = None
-    if value is not None and draw(st.booleans()):
-        return data[:first] + json.dumps(changed(draw, value)).encode()
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)))
-        to = draw(st.integers(at, min(len(data), at + 12)))
-        word = st.sampled_from(target.words).map(lambda w: w.encode("utf-8", "surrogatepass")) if target.words else st.nothing()
-        piece = draw(st.binary(max_size=4) | word | st.just(data[at:to] * 20))
-        data = data[:at] + piece + data[to:]
-    return data[:MOST_BYTES]
+    return st.builds(made, st.sampled_from(target.seeds), st.lists(st.integers(0, 2**32), min_size=1, max_size=3))
 
 
 @pytest.mark.parametrize("name", TARGETS)

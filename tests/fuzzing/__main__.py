@@ -95,7 +95,7 @@ def _run(name: str, folder: Path, seconds: int) -> Run:
         (inputs / f"begun-{n:03}").write_bytes(data)
     words = found / f"{name}.dict"
     words.write_text("".join(f'"{_escaped(word)}"\n' for word in TARGETS[name].words), "ascii")
-    given = [f"-dict={words}", f"-max_total_time={seconds}", f"-artifact_prefix={found}/{name}-", str(inputs)]
+    given = [*([f"-dict={words}"] if TARGETS[name].words else []), f"-max_total_time={seconds}", f"-artifact_prefix={found}/{name}-", str(inputs)]
     ended, log = _forked(name, found, given)
     executions = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log) or re.findall(r"^#(\d+)", log, re.M)
     coverage = re.findall(r"cov: (\d+)", log)

@@ -21,6 +21,7 @@ if __name__ == "__main__":
 import atheris  # noqa: E402
 
 with atheris.instrument_imports(include=["engine", "indexer", "api"]):
+    from fuzzing.mutating import mutated
     from fuzzing.target import tried
     from fuzzing.targets import TARGETS
 
@@ -49,6 +50,12 @@ class Finder:
         except BaseException as error:  # a panic of a library in Rust is no Exception
             self._note(data, error)
 
+    def mutate(self, data: bytes, max_size: int, seed: int) -> bytes:
+        """Return another input: libFuzzer's, or one that is JSON where this one is."""
+        if seed % 3 == 0:
+            return atheris.Mutate(data, max_size)
+        return mutated(data, self._target.words, seed)[:max_size]
+
     def _note(self, data: bytes, error: BaseException) -> None:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(ROOT))]
         kind = f"{type(error).__name__}-{Path(frames[-1].filename).stem}-{frames[-1].lineno}"
@@ -65,7 +72,7 @@ def fuzz(name: str, found: Path, arguments: Sequence[str]) -> None:
     finder.warm()
     libc = ctypes.CDLL(None)  # of a process that was forked, the threads that libraries wait for at its exit are not there
     libc.__cxa_atexit(ctypes.cast(libc._exit, ctypes.c_void_p), None, None)
-    atheris.Setup(list(arguments), finder)
+    atheris.Setup(list(arguments), finder, custom_mutator=finder.mutate)
     atheris.Fuzz()
 
 
