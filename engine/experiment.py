@@ -66,9 +66,11 @@ def read_experiment(path: Path) -> Experiment:
         SettingsError: it cannot be read, or says something that cannot be tried.
     """
     try:
-        return Experiment.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        given = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"experiment: {path} cannot be read ({error}). Give a TOML file with name and variants.") from error
+    try:
+        return Experiment.model_validate(given)
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors(include_input=False))
         raise SettingsError(f"experiment: {path} cannot be used. {said}.") from error

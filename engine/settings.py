@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as UnreadableError
 
 from engine.errors import SettingsError
 
@@ -121,12 +131,12 @@ class Settings(BaseSettings):
     fill_relevance: float = Field(
         0.05, ge=0, le=1, description="Probability down to which the ten likeliest products fill a list that would be shorter."
     )
-    calibration: list[float] = Field(
-        [], description="Weights of relevance: bias, meaning, words, agrees, differs, other; empty is what comes along."
+    calibration: list[FiniteFloat] = Field(
+        [], max_length=6, description="Weights of relevance: bias, meaning, words, agrees, differs, other; empty is what comes along."
     )
     min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine that chance reaches; 0 measures it on the catalogue.")
     depth: int = Field(300, ge=10, le=100_000, description="Most products found by meaning alone.")
-    exchange_rates: dict[str, float] = Field(
+    exchange_rates: dict[str, Annotated[FiniteFloat, Field(gt=0)]] = Field(
         {}, description="Value of one unit of each currency in a common one; lets price limits cross currencies."
     )
 
@@ -220,21 +230,29 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: arguments, environment, file."""
-        file = Path(os.environ.get("DAOGOU_CONFIG", "daogou.toml"))
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
+
+
+def _file() -> Path:
+    return Path(os.environ.get("DAOGOU_CONFIG", "daogou.toml"))
 
 
 def load_settings(**arguments: object) -> Settings:
     """Return the settings, ``arguments`` that are not ``None`` first.
 
     Raises:
-        SettingsError: a value is out of range or a name is unknown.
+        SettingsError: a value is out of range, a name is unknown, or the file or a variable cannot be read.
     """
     try:
         return Settings(**{name: value for name, value in arguments.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}{_got(e)}" for e in error.errors()]
         raise SettingsError("A setting cannot be used. " + "; ".join(lines) + ".") from error
+    except UnreadableError as error:
+        said = f"A setting in the environment cannot be read: {error}."
+        raise SettingsError(f"{said} Write lists and tables as JSON, like `[\"https://shop.example\"]`.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{_file()} cannot be read as TOML: {error}. Mend it, or name another by `DAOGOU_CONFIG`.") from error
 
 
 def _got(error: ErrorDetails) -> str:

@@ -134,6 +134,13 @@ def test_an_experiment_that_cannot_be_tried_is_a_sentence(tmp_path: Path, text: 
         read_experiment(tmp_path / "e.toml")
 
 
+@pytest.mark.parametrize("content", [b"name", b"\xff", b"a = " + b"[" * 5000, b"a = " + b"1" * 5000])
+def test_a_file_that_is_no_toml_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "e.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_experiment(tmp_path / "e.toml")
+
+
 def test_a_value_out_of_range_is_found_when_the_service_begins(engine: Engine) -> None:
     with pytest.raises(SettingsError, match="alpha"):
         Experimenting(engine, Experiment(name="x", variants={"a": {}, "b": {"alpha": 7}}))

@@ -116,3 +116,26 @@ def test_an_impossible_setting_is_a_sentence_with_name_and_value(name: str, valu
 
 def test_a_key_is_never_in_what_settings_print() -> None:
     assert "hush" not in repr(load_settings(generator_key="hush"))
+
+
+@pytest.mark.parametrize("content", [b"alpha", b"\xff", b"a = " + b"[" * 5000, b"port = " + b"1" * 5000, b"alpha = 0.5\nalpha = 0.6\n"])
+def test_a_file_that_is_no_toml_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_bytes(content)
+    monkeypatch.setenv("DAOGOU_CONFIG", str(path))
+    with pytest.raises(SettingsError, match=r"shop\.toml cannot be read as TOML"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["API_KEYS", "CORS_ORIGINS", "EXCHANGE_RATES"])
+def test_a_variable_that_is_no_json_is_a_sentence_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"DAOGOU_{name}", "a-secret-of-somebody")
+    with pytest.raises(SettingsError, match=f"{name.lower()}.*as JSON") as caught:
+        load_settings()
+    assert "a-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{"calibration": [1.0] * 7}, {"calibration": [float("nan")]}, {"exchange_rates": {"USD": 0}}, {"exchange_rates": {"USD": float("nan")}}])
+def test_numbers_that_nothing_can_be_weighed_by_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(given))):
+        load_settings(**given)

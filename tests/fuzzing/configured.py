@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from unittest.mock import patch
@@ -11,6 +12,7 @@ from api.security import Rates
 from api.tenants import settings_of_tenants
 from engine.errors import SettingsError
 from engine.experiment import checked_changes, read_experiment
+from engine.match import Calibration
 from engine.settings import Settings, load_settings
 from fuzzing.catalogue import desk
 from fuzzing.target import sentence
@@ -32,6 +34,8 @@ def _load(environment: dict[str, str], secrets: list[str]) -> None:
             return
         assert load_settings() == settings
     assert not any(secret in repr(settings) for secret in secrets), "a secret in what settings are shown as"
+    assert all(0 < rate < math.inf for rate in settings.exchange_rates.values())
+    assert all(map(math.isfinite, Calibration(*settings.calibration).weights))
     try:
         Rates(settings.rate_limit, settings.api_keys)
         if settings.tenants:
