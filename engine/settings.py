@@ -132,7 +132,9 @@ class Settings(BaseSettings):
         0.05, ge=0, le=1, description="Probability down to which the ten likeliest products fill a list that would be shorter."
     )
     calibration: list[FiniteFloat] = Field(
-        [], max_length=6, description="Weights of relevance: bias, meaning, words, agrees, differs, other; empty is what comes along."
+        [],
+        max_length=6,
+        description="Weights of relevance: bias, meaning, words, agrees, differs, other; empty is what comes along.",
     )
     min_similarity: float = Field(0.0, ge=-1, le=1, description="Cosine that chance reaches; 0 measures it on the catalogue.")
     depth: int = Field(300, ge=10, le=100_000, description="Most products found by meaning alone.")

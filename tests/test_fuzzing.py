@@ -151,7 +151,7 @@ COUNTS = st.integers(0, 2**40)
 @given(
     st.builds(
         Manifest, id=TEXTS, created=TEXTS, format=st.just(FORMAT), text_version=COUNTS, terms_version=COUNTS, encoder=TEXTS, model=TEXTS,
-        products=COUNTS, dimension=COUNTS, delta=COUNTS, dead=COUNTS, counts=st.dictionaries(TEXTS, COUNTS | TEXTS, max_size=3), report=st.dictionaries(TEXTS, JSON.filter(lambda v: v == v), max_size=3),
+        products=COUNTS.map(lambda n: n + 2**40), dimension=COUNTS, delta=COUNTS, dead=COUNTS, counts=st.dictionaries(TEXTS, COUNTS | TEXTS, max_size=3), report=st.dictionaries(TEXTS, JSON.filter(lambda v: v == v), max_size=3),
         files=st.dictionaries(st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}\.[a-z]{3})?", fullmatch=True), st.fixed_dictionaries({"bytes": COUNTS, "sha256": st.from_regex(r"[0-9a-f]{64}", fullmatch=True)}), max_size=3),
     )
 )  # fmt: skip

@@ -200,8 +200,8 @@ def read_manifest(folder: Path) -> Manifest:
 def _strange(manifest: Manifest) -> str:
     """Return what of a manifest daogou writes otherwise, or ``""``: whoever writes one can give it the right SHA-256 too."""
     for name, kind in get_type_hints(Manifest).items():
-        value, wanted = getattr(manifest, name), kind if kind in (str, int) else dict
-        if type(value) is not wanted or (wanted is int and value < 0):
+        value: object = getattr(manifest, name)
+        if type(value) is not (kind if kind in (str, int) else dict) or (isinstance(value, int) and value < 0):
             return f"`{name}` is {str(value)[:40]!r}"
     for file, entry in manifest.files.items():
         if not _ours(file):

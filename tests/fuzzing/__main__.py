@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 if importlib.util.find_spec("atheris"):
-    import fuzzing.one  # noqa: F401 - first, as it has all modules instrumented
+    import fuzzing.one
 
 from fuzzing.corpus import kept, pack
 from fuzzing.target import MOST_BYTES
