@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import bench_service
+from benchmarks import bench_embed, bench_service
 from benchmarks.bench_service import make_queries
 from benchmarks.bench_start import started
 from benchmarks.load import Load, LoadError, parse_output, run_load
@@ -274,6 +274,16 @@ def test_a_request_is_taken_apart(tmp_path: Path) -> None:
     shares = [entry["share"] for entry in told["functions"]]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) <= 1
+
+
+def test_embedding_is_told_as_times_the_original() -> None:
+    vectors = np.eye(4, 8, dtype=np.float32)
+    turned = vectors.copy()
+    turned[3] = np.eye(1, 8, 7, dtype=np.float32)
+    speeds = {"original": [10.0, 30.0, 20.0], "exported": [50.0, 10.0, 60.0]}
+    told = bench_embed._told(speeds, {"original": vectors, "exported": turned})
+    assert told["original"] == {"products_a_second": 20.0, "times_the_original": 1.0, "cosine_mean": 1.0, "cosine_least": 1.0}
+    assert told["exported"] == {"products_a_second": 50.0, "times_the_original": 2.5, "cosine_mean": 0.75, "cosine_least": 0.0}
 
 
 def test_a_start_is_waited_for_until_it_answers() -> None:
