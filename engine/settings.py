@@ -258,6 +258,7 @@ def load_settings(**arguments: object) -> Settings:
 
 
 def _got(error: ErrorDetails) -> str:
-    """Return what was given, unless it is a secret."""
+    """Return what was given, unless it is a secret, or may be one under a name that is misspelt."""
     field = Settings.model_fields.get(str(error["loc"][0])) if error["loc"] else None
-    return f" (got {error['input']!r})" if field is None or field.repr else ""
+    shown = field.repr if field else isinstance(error["input"], int | float)
+    return f" (got {error['input']!r})" if shown else ""

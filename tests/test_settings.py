@@ -139,3 +139,11 @@ def test_a_variable_that_is_no_json_is_a_sentence_without_its_value(monkeypatch:
 def test_numbers_that_nothing_can_be_weighed_by_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=next(iter(given))):
         load_settings(**given)
+
+
+@pytest.mark.parametrize("name", ["identity_secrets", "privacykey"])
+def test_a_secret_under_a_misspelt_name_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "daogou.toml").write_text(f'{name} = "a-secret-of-somebody"')
+    with pytest.raises(SettingsError, match=f"{name}: ") as caught:
+        load_settings()
+    assert "a-secret" not in str(caught.value)
