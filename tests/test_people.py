@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from api.app import create_app
 from api.cli import app as command_line
 from api.identity import Identity, user_token
 from api.sessions import Sessions, owner_of
-from engine.errors import RequestError
+from engine.errors import EventLogError, RequestError
 from engine.events import Event, EventLog
 from engine.events.uses import Uses
 from engine.guide import GuideState
@@ -283,3 +284,34 @@ def test_a_return_is_no_purchase(client: TestClient) -> None:
     answer = client.post("/v1/events", json={**bought, "event_attributes": attributes})
     assert answer.status_code == 400
     assert "a return" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("consent", ["[]", '{"personalisation": 1}', "{", "\x00"])
+def test_consent_that_is_damaged_on_the_disk_is_a_sentence_and_nobodys(tmp_path: Path, consent: str) -> None:
+    """A search goes on as a stranger's; whoever asks what is kept is told that it cannot be read."""
+    with closing(EventLog.open(Settings(store=tmp_path / "store"))) as log:
+        person = log.person("", ME)
+        log.people.put(person, {"personalisation": True})
+    with closing(sqlite3.connect(tmp_path / "store" / "events" / "people.sqlite")) as db, db:
+        db.execute("UPDATE people SET consent = ?", (consent,))
+    with closing(EventLog.open(Settings(store=tmp_path / "store"))) as log:
+        with pytest.raises(EventLogError, match=r"people\.sqlite cannot be read"):
+            log.people.person(person)
+        with pytest.raises(EventLogError, match=r"people\.sqlite cannot be read"):
+            log.people.put(person, {"personalisation": False})
+        log.erase(person)
+        assert log.people.person(person) is None
+
+
+@pytest.mark.parametrize("name", ["people.sqlite", "uses.sqlite"])
+def test_a_damaged_file_of_people_is_a_sentence(tmp_path: Path, name: str) -> None:
+    with closing(EventLog.open(Settings(store=tmp_path / "store"))) as log:
+        for n in range(200):
+            log.people.put(log.person("", f"{ME}{n}"), {"personalisation": True})
+        log.uses.add("snapshot", "s1", [log.person("", f"{ME}{n}") for n in range(400)])
+        person = log.person("", f"{ME}7")
+    path = tmp_path / "store" / "events" / name
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xb0" * (len(content) - 4096))
+    with closing(EventLog.open(Settings(store=tmp_path / "store"))) as log, pytest.raises(EventLogError, match=name):
+        log.uses.of(person) if name.startswith("uses") else log.people.person(person)

@@ -7,12 +7,13 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import EventLogError
 from engine.lasting import sync
 
-__all__ = ["open_database", "scrub"]
+__all__ = ["legible", "open_database", "scrub"]
 
 _BUSY_S = 30.0
 _opening = threading.Lock()
@@ -33,9 +34,22 @@ def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
         for statement in filter(None, map(str.strip, schema.split(";"))):
             database.execute(statement)
         sync(path.parent)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:  # SQLite quotes what is damaged in its own words
         raise EventLogError(f"{path} cannot be opened: {error}. Restore it from a backup, or move it away.") from error
     return database
+
+
+@contextlib.contextmanager
+def legible(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the readers of its values say of a damaged file into a sentence.
+
+    Raises:
+        EventLogError: the file is damaged, or another process keeps it too long.
+    """
+    try:
+        yield
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise EventLogError(f"{path} cannot be read: {error}. Restore it from a backup, or move it away.") from error
 
 
 def _make(path: Path) -> None:

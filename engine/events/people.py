@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from engine.events.files import open_database, scrub
+from engine.events.files import legible, open_database, scrub
 from engine.lasting import sync
 from engine.privacy import mask
 
@@ -74,17 +74,17 @@ class People:
 
     def person(self, person: str) -> Person | None:
         """Return what is kept of a person, ``None`` where that is nothing."""
-        with self._lock:
+        with self._lock, legible(self._path):
             row = self._db.execute("SELECT consent, stated, updated_ms FROM people WHERE person = ?", (person,)).fetchone()
-        return Person(orjson.loads(row[0]), orjson.loads(row[1]), row[2]) if row else None
+            return _person(*row) if row else None
 
     def put(self, person: str, consent: Mapping[str, bool] | None = None, stated: Mapping[str, Any] | None = None) -> Person:
         """Change what is kept of a person; what is ``None`` stays."""
-        with self._lock:
+        with self._lock, legible(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                row = self._db.execute("SELECT consent, stated FROM people WHERE person = ?", (person,)).fetchone()
-                before = Person(orjson.loads(row[0]), orjson.loads(row[1])) if row else Person()
+                row = self._db.execute("SELECT consent, stated, updated_ms FROM people WHERE person = ?", (person,)).fetchone()
+                before = _person(*row) if row else Person()
                 stated = before.stated if stated is None else _masked(stated)
                 # After their erasure, whatever the clock says: it may have been put back.
                 erased = max((gone.at_ms for gone in self.forgotten() if gone.person == person), default=-1)
@@ -111,7 +111,8 @@ class People:
             OSError: the disk is full; only consent and preferences are forgotten then.
         """
         with self._lock:
-            gone = self._db.execute("DELETE FROM people WHERE person = ?", (person,)).rowcount
+            with legible(self._path):
+                gone = self._db.execute("DELETE FROM people WHERE person = ?", (person,)).rowcount
             at = max(int(1000 * time.time()) if at_ms is None else at_ms, least_ms)
             line = orjson.dumps({"person": person, "at_ms": at}) + b"\n"
             handle = os.open(self._forgotten, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -139,14 +140,14 @@ class People:
     def replay(self, seconds: float) -> bool:
         """Forget again whoever was put back by a backup: what was written before the erasure goes. Return whether nothing of it
         is left on the disk, which a reader may prevent for longer than ``seconds``."""
-        with self._lock:
+        with self._lock, legible(self._path):
             for gone in self.forgotten():
                 self._db.execute("DELETE FROM people WHERE person = ? AND updated_ms <= ?", (gone.person, gone.at_ms))
             return scrub(self._db, seconds)
 
     def count(self) -> int:
         """Return how many people something is kept of."""
-        with self._lock:
+        with self._lock, legible(self._path):
             (n,) = self._db.execute("SELECT count(*) FROM people").fetchone()
         return int(n)
 
@@ -158,6 +159,18 @@ class People:
                 return stream.read(1) != b"\n"
         except OSError:
             return False
+
+
+def _person(consent: str, stated: str, updated_ms: int) -> Person:
+    """Return what a row keeps of a person.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    given, liked = orjson.loads(consent), orjson.loads(stated)
+    if not (isinstance(given, dict) and all(type(said) is bool for said in given.values()) and isinstance(liked, dict)):
+        raise ValueError("what a person allows is damaged")
+    return Person(given, liked, int(updated_ms))
 
 
 def _lines(path: Path) -> Iterator[Forgotten]:
