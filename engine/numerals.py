@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 __all__ = ["EN_NUMBER", "chinese_number", "english_number", "fold"]
 
@@ -27,7 +28,9 @@ _ZH_NUMBER = re.compile(
 _ZH_ARTICLE = re.compile(r"(?:(?<=是)|(?<=为)|(?<=属于))一(?=[件双只台条把张个支顶块本套部])|一(?=[款种])")
 _TENTHS = re.compile(r"(?<![\d.])([一二两三四五六七八九1-9])成(?!人|[年分品员])")
 _PERCENT = re.compile(r"百分之([零〇一二两三四五六七八九十百]+|\d+(?:\.\d+)?)")
-_TEN_THOUSANDS = re.compile(r"(\d+(?:\.\d+)?)万(?!像素|向|能)")
+_TEN_THOUSANDS = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)万(?!像素|向|能)")
+_LONGEST = 80
+"""Characters of a number; a longer one is none that anybody means, and stays as it is."""
 
 _TIMES = re.compile(r"(?<=\d)[x*X](?=\d)")
 
@@ -68,6 +71,15 @@ def _chinese(run: str) -> float | None:
     if decimals:
         return float(f"{value:g}.{''.join(str(_ZH_DIGIT[c]) for c in decimals)}")
     return value
+
+
+def _short(match: re.Match[str], written: Callable[[re.Match[str]], str]) -> str:
+    """Return what stands in the place of a number, which is itself where it is too long to be one."""
+    return written(match) if len(match.group()) <= _LONGEST else match.group()
+
+
+def _percent(match: re.Match[str]) -> str:
+    return f"{match[1] if match[1][0].isdigit() else _chinese(match[1])}%"
 
 
 def _replace_chinese(match: re.Match[str]) -> str:
@@ -115,10 +127,10 @@ def fold(text: str) -> str:
     """
     text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN)
     text = _EN_ONE.sub("this", text)
-    text = _EN_ANY.sub(lambda m: str(english_number(m.group())), text)
-    text = _PERCENT.sub(lambda m: f"{_chinese(m[1]) if not m[1][0].isdigit() else m[1]}%", text)
+    text = _EN_ANY.sub(lambda m: _short(m, lambda m: str(english_number(m.group()))), text)
+    text = _PERCENT.sub(lambda m: _short(m, _percent), text)
     text = _TENTHS.sub(lambda m: f"{10 * (_ZH_DIGIT.get(m[1]) or int(m[1]))}%", text)
     text = _ZH_ARTICLE.sub("", text)
-    text = _ZH_NUMBER.sub(_replace_chinese, text)
-    text = _TEN_THOUSANDS.sub(lambda m: f"{round(float(m[1]) * 10_000)}", text)
+    text = _ZH_NUMBER.sub(lambda m: _short(m, _replace_chinese), text)
+    text = _TEN_THOUSANDS.sub(lambda m: _short(m, lambda m: f"{round(float(m[1]) * 10_000)}"), text)
     return _TIMES.sub(" x ", text)

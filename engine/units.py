@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from engine.schema import Quantity
 
-__all__ = ["convert", "find_quantities", "parse_quantity"]
+__all__ = ["convert", "find_quantities", "leading_quantity", "parse_quantity"]
 
 _TABLE: dict[str, dict[float, str]] = {
     "cm": {
@@ -112,7 +112,7 @@ def _inside() -> re.Pattern[str]:
     )
     other = "|".join(re.escape(w) for w in words if not w[0].isascii() or w == '"')
     number = _NUMBER.replace("[-+−]?", "")
-    return re.compile(rf"(?<![A-Za-z0-9.,])({number}) {{0,3}}-?((?:{latin}|(?i:fl\.? ?oz))(?![a-zA-Z0-9])|℃|℉|{other})")
+    return re.compile(rf"(?<![A-Za-z\d.,])({number}) {{0,3}}-?((?:{latin}|(?i:fl\.? ?oz))(?![a-zA-Z0-9])|℃|℉|{other})")
 
 
 def _key(unit: str) -> str:
@@ -172,3 +172,14 @@ def find_quantities(text: str) -> Iterator[tuple[int, int, Quantity]]:
     for match in _inside().finditer(text):
         if found := convert(_number(match[1]), match[2]):
             yield match.start(), match.end(), found
+
+
+def leading_quantity(text: str) -> tuple[int, Quantity] | None:
+    """Return the end of the quantity that ``text`` begins with, and the quantity; ``None`` where it begins with none.
+
+    >>> leading_quantity("500ml under 2 lb")
+    (5, Quantity(value=0.5, unit='l'))
+    """
+    match = _inside().match(text)
+    found = convert(_number(match[1]), match[2]) if match else None
+    return (match.end(), found) if match and found else None

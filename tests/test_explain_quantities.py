@@ -38,3 +38,27 @@ def test_numbers_are_read_with_unit_and_bound(text, expected):
 )
 def test_currencies_are_told_apart(text, currency):
     assert [n.currency for n in read_numbers(fold(text))] == [currency]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9" * 400 + "万", "一" * 400 + "点五个", "一" * 5000 + "个", "亿" * 2000 + "个", "hundred " * 3000],
+)  # fmt: skip
+def test_what_is_too_long_to_be_a_number_stays_as_it_is(text: str) -> None:
+    assert fold(text).strip() == text.strip()
+    assert len(read_numbers(fold(text))) <= 1
+    assert "%" not in fold("百分之" + text)
+
+
+def test_dimensions_have_an_end() -> None:
+    found = read_numbers(fold("x".join(["3"] * 100) + " cm"))
+    assert max(len(number.values) for number in found) == 8
+    assert sum(len(number.values) for number in found) == 100
+
+
+@pytest.mark.parametrize("spaces", [1, 8, 30])
+def test_what_bounds_a_number_stands_before_it(spaces: int) -> None:
+    (number,) = read_numbers("a long text " * 50 + "no more than" + " " * spaces + "US$30")
+    assert (number.bound, number.currency) == ("max", "USD")
+    (number,) = read_numbers("a long text " * 50 + "no more than" + " " * spaces + "30 kg")
+    assert (number.bound, number.unit) == ("max", "kg")

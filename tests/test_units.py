@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import engine.units
 from engine.schema import Quantity
-from engine.units import convert, find_quantities, parse_quantity
+from engine.units import convert, find_quantities, leading_quantity, parse_quantity
 
 
 def test_examples_in_the_docstrings_hold() -> None:
@@ -85,3 +85,15 @@ def test_quantities_are_found_inside_both_scripts() -> None:
         ("2m", "200 cm"),
         ("1.5kg", "1.5 kg"),
     ]
+
+
+def test_a_number_in_wide_digits_begins_where_its_digits_begin() -> None:
+    assert [str(q) for _, _, q in find_quantities("１２ kg")] == ["12 kg"]
+    assert list(find_quantities("cm１3 kg")) == list(find_quantities("cm13 kg")) == []
+
+
+@pytest.mark.parametrize(("text", "end"), [("500ml under 2 lb", 5), ("5 of 2 kg", None), ("kg", None), ("2.5kg", 5)])
+def test_a_text_begins_with_a_quantity_or_not(text: str, end: int | None) -> None:
+    found = leading_quantity(text)
+    assert (found[0] if found else None) == end
+    assert found is None or next(find_quantities(text))[1:] == found

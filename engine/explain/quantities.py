@@ -8,15 +8,16 @@ a number is true is asked elsewhere.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.units import find_quantities
+from engine.units import leading_quantity
 
 __all__ = ["Number", "read_numbers"]
 
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_])(?<!\d[.,])(?<![A-Za-z]-)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?!\d)")
-_CODE = re.compile(r"(?:[A-Za-z]+(?:[-./]?[A-Za-z0-9]+)*|\d[\d.]*[A-Za-z][A-Za-z0-9]*(?:[-/][A-Za-z0-9]+)*)")
+_CODE = re.compile(r"(?:[A-Za-z]+(?:[-./]?[A-Za-z0-9]+)*|(?<!\d)(?<!\d\.)\d[\d.]*[A-Za-z][A-Za-z0-9]*(?:[-/][A-Za-z0-9]+)*)")
 _ISO = "USD|EUR|GBP|CNY|RMB|JPY|KRW|CAD|AUD|NZD|SGD|HKD|TWD|INR|CHF|SEK|NOK|DKK|PLN|CZK|MXN|BRL|THB|VND|MYR|RUB|TRY"
 _BEFORE = re.compile(
     rf"(US\$|CA\$|C\$|A\$|AU\$|NZ\$|S\$|HK\$|NT\$|\$|¥|€|£|₩|₹|\b(?:{_ISO})|人民币)\s*$", re.IGNORECASE
@@ -56,8 +57,12 @@ _APPROX = re.compile(
     re.IGNORECASE,
 )
 _APPROX_AFTER = re.compile(r"\s*(?:左右|上下|or so\b)", re.IGNORECASE)
+_BETWEEN = re.compile(r"\bbetween\s*$")
 _RANGE = re.compile(r"\s*(?:-|~|to|到|至)\s*")
 _TIMES = re.compile(r"\s*[x*X]\s*")
+_NEAR = 48
+"""Characters before a number in which its sign or what bounds it stands."""
+_MOST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def _currency(word: str) -> str:
 
 def _money(text: str, number: Number) -> Number | None:
     """Return the number as money when a currency stands before or after it; two that differ make ``?``."""
-    before, after = _BEFORE.search(text, 0, number.start), _AFTER.match(text, number.end)
+    before, after = _BEFORE.search(text, max(0, number.start - _NEAR), number.start), _AFTER.match(text, number.end)
     found = {_currency(m[1]) for m in (before, after) if m}
     if not found:
         return None
@@ -100,23 +105,21 @@ def _money(text: str, number: Number) -> Number | None:
 def _unit(text: str, number: Number) -> Number:
     if text[number.end : number.end + 1] == "%":
         return replace(number, end=number.end + 1, unit="%")
-    for start, end, quantity in find_quantities(text[number.start : number.start + 48]):
-        value = number.values[0]
-        if start == 0:
-            factor = quantity.value / value if value else 1.0
-            end += number.start
-            return replace(number, end=end, values=(quantity.value,), unit=quantity.unit, factor=factor)
-        break
-    return number
+    if (found := leading_quantity(text[number.start : number.start + 48])) is None:
+        return number
+    end, quantity = found
+    value = number.values[0]
+    factor = quantity.value / value if value else 1.0
+    return replace(number, end=number.start + end, values=(quantity.value,), unit=quantity.unit, factor=factor)
 
 
 def _bound(text: str, number: Number) -> Number:
     """Return the number with the word that bounds it (``under``, ``以上``, ``about``) noted."""
-    before, after = text[: number.start], text[number.end :]
+    near = max(0, number.start - _NEAR)
     for name, ahead, behind in (
         ("max", _MAX, _MAX_AFTER), ("min", _MIN, _MIN_AFTER), ("approx", _APPROX, _APPROX_AFTER)
     ):  # fmt: skip
-        if ahead.search(before) or behind.match(after):
+        if ahead.search(text, near, number.start) or behind.match(text, number.end):
             return replace(number, bound=name)
     return number
 
@@ -124,12 +127,14 @@ def _bound(text: str, number: Number) -> Number:
 def _single(text: str) -> Iterator[Number]:
     taken = -1
     codes = [m.span() for m in _CODE.finditer(text) if any(c.isdigit() for c in m.group())]
+    starts = [start for start, _ in codes]
     for match in _NUMBER.finditer(text):
         if match.start() < taken:
             continue
         number = Number(*match.span(), match.group(), (float(match.group().replace(",", "")),))
         found = _money(text, number) or _unit(text, number)
-        if not found.unit and any(a <= match.start() and match.end() <= b for a, b in codes):
+        place = bisect_right(starts, match.start()) - 1
+        if not found.unit and place >= 0 and match.end() <= codes[place][1]:
             continue
         taken = found.end
         yield found
@@ -154,9 +159,10 @@ def read_numbers(text: str) -> list[Number]:
         if found:
             left, gap = found[-1], text[found[-1].end : number.start]
             kind = "range" if _RANGE.fullmatch(gap) else "dims" if _TIMES.fullmatch(gap) else ""
-            if kind == "" and gap.strip() == "and" and re.search(r"\bbetween\s*$", text[: left.start]):
+            if kind == "" and gap.strip() == "and" and _BETWEEN.search(text, max(0, left.start - _NEAR), left.start):
                 kind = "range"
-            if kind and left.unit in ("", number.unit) and left.kind in ("one", "dims"):
+            joins = left.kind == "one" or (left.kind == "dims" and len(left.values) < _MOST_DIMENSIONS)
+            if kind and joins and left.unit in ("", number.unit):
                 found[-1] = _joined(left, number, kind)
                 continue
         found.append(number)

@@ -7,7 +7,8 @@ the other wrongly in the same way. Out: :class:`Clause` records. Knows nothing o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -96,8 +97,8 @@ def _negation(text: str) -> tuple[int, int, bool]:
 
 
 def _words(text: str, taken: list[tuple[int, int]], negative_from: int) -> Iterator[Token]:
-    for match in _WORD.finditer(text):
-        if any(a < match.end() and match.start() < b for a, b in taken):
+    for match, touched in _touched(_WORD.finditer(text), taken):
+        if touched:
             continue
         word = match.group()
         pieces = word.split("-")
@@ -110,8 +111,8 @@ def _clause(text: str) -> Clause:
     numbers = tuple(read_numbers(text))
     taken = [(n.start, n.end) for n in numbers]
     codes = []
-    for match in _CODE.finditer(text):
-        for start, end in _outside(*match.span(), taken):  # of "SE/8/6s/6" the rest counts where "6s" was read as seconds
+    for match, touched in _touched(_CODE.finditer(text), taken):
+        for start, end in _outside(*match.span(), touched):  # of "SE/8/6s/6" the rest counts where "6s" was read as seconds
             code = text[start:end]
             if any(c.isdigit() for c in code):
                 key = re.sub(r"(?<!\d)\.|\.(?!\d)|[^a-z0-9+.]", "", code.lower())  # 2.4G is not 24G
@@ -126,13 +127,24 @@ def _clause(text: str) -> Clause:
     return Clause(text, numbers, words, tuple(runs), tuple(codes), tuple(roles), negative_from, doubtful)
 
 
-def _outside(start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a span that nothing has taken."""
-    for a, b in sorted(taken):
-        if a < end and start < b:
-            if start < a:
-                yield start, a
-            start = max(start, b)
+def _touched(
+    matches: Iterable[re.Match[str]], taken: Iterable[tuple[int, int]]
+) -> Iterator[tuple[re.Match[str], list[tuple[int, int]]]]:
+    """Yield matches in their order, each with the spans that it shares characters with, in one pass over both."""
+    waiting, open_spans = deque(sorted(taken)), list[tuple[int, int]]()
+    for match in matches:
+        while waiting and waiting[0][0] < match.end():
+            open_spans.append(waiting.popleft())
+        open_spans = [(a, b) for a, b in open_spans if match.start() < b]
+        yield match, [(a, b) for a, b in open_spans if a < match.end()]
+
+
+def _outside(start: int, end: int, taken: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a span that nothing has taken; ``taken`` is sorted."""
+    for a, b in taken:
+        if start < a:
+            yield start, a
+        start = max(start, b)
     if start < end:
         yield start, end
 
@@ -140,9 +152,11 @@ def _outside(start: int, end: int, taken: list[tuple[int, int]]) -> Iterator[tup
 def _runs(text: str, cuts: list[tuple[int, int]]) -> Iterator[tuple[re.Match[str], int, int]]:
     """Yield the Chinese runs between the cuts."""
     edges = sorted({0, len(text), *(e for cut in cuts for e in cut)})
-    inside = [c for c in cuts if c[0] < c[1]]
+    inside, at, taken_to = sorted(c for c in cuts if c[0] < c[1]), 0, 0
     for start, end in pairwise(edges):
-        if any(a <= start < b for a, b in inside):
+        while at < len(inside) and inside[at][0] <= start:
+            taken_to, at = max(taken_to, inside[at][1]), at + 1
+        if start < taken_to:
             continue
         for match in _RUN.finditer(text, start, end):
             yield match, match.start(), match.end()

@@ -76,7 +76,7 @@ ZH_NOT_NEGATION = tuple(_ZH_NOT_NEGATION.split())
 NEGATIONS = re.compile(
     r"\b(?:no|not|never|without|neither|none|nothing|cannot|lacks?|lacking|hardly|barely|excludes?|excluding|except|"
     r"avoids?|avoiding|prevents?|preventing|faux|imitation|artificial|vegan|simulated|instead of|rather than|too|"
-    r"free (?:of|from))\b|\w+n't\b|[不没无非未免别勿否莫禁忌仿]|人造|避免|防止|杜绝|(?<=[\s,;])(?:0"
+    r"free (?:of|from))\b|\b\w+n't\b|[不没无非未免别勿否莫禁忌仿]|人造|避免|防止|杜绝|(?<=[\s,;])(?:0"
     r"|零)(?=[\u4e00-\u9fff])",
     re.IGNORECASE,
 )
