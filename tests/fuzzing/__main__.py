@@ -10,8 +10,6 @@ import argparse
 import importlib.util
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -20,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 if importlib.util.find_spec("atheris"):
-    import fuzzing.one
+    import fuzzing.one  # first: it has all modules instrumented
 
 from fuzzing.corpus import kept, pack
 from fuzzing.target import MOST_BYTES
 from fuzzing.targets import TARGETS
 
-_ONE = Path(__file__).with_name("one.py")
-_MOST_KEPT, _MOST_KEPT_BYTES = 150, 100_000
+_MOST_KEPT = 150
 _FIXED = (f"-max_len={MOST_BYTES}", "-print_final_stats=1", "-rss_limit_mb=6000", "-timeout=120", "-reload=0")
 
 
@@ -48,7 +45,7 @@ def main() -> int:
     """Run and print; 1 where a property was broken."""
     parser = argparse.ArgumentParser(prog="python -m fuzzing", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; else all")
-    parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--seconds", type=int, default=60, help="for each target; 0 only keeps what is there")
     parser.add_argument("--corpus", type=Path, default=Path(".fuzzing"), metavar="DIR")
     parser.add_argument("--keep", action="store_true", help="minimise the inputs and keep them in the repository")
     given = parser.parse_args()
@@ -70,8 +67,9 @@ def _all(names: Sequence[str], folder: Path, seconds: int, keep: bool) -> int:
     runs = []
     print(f"{'target':14} {'seconds':>8} {'executions':>11} {'coverage':>9} {'corpus':>7} {'broken':>7}", flush=True)
     for name in names:
-        runs.append(_run(name, folder, seconds))
-        print(_line(runs[-1]), flush=True)
+        if seconds:
+            runs.append(_run(name, folder, seconds))
+            print(_line(runs[-1]), flush=True)
         if keep:
             _keep(name, folder)
     print(_line(Run("all", *(sum(getattr(run, field) for run in runs) for field in ("seconds", "executions", "coverage", "corpus", "found")))))
@@ -127,23 +125,24 @@ def _forked(name: str, found: Path, arguments: Sequence[str]) -> tuple[int, str]
 
 
 def _keep(name: str, folder: Path) -> None:
-    """Keep the fewest inputs that reach what all reach, the smallest first, up to a bound."""
-    least = folder / "least" / name
-    shutil.rmtree(least, ignore_errors=True)
-    least.mkdir(parents=True)
-    own = {"FUZZING_TARGET": name, "FUZZING_FOUND": str(folder / "found" / name)}
-    command = [sys.executable, str(_ONE), *_FIXED, "-merge=1", "-use_counters=0", str(least), str(folder / name)]
-    said = subprocess.run(command, env={**os.environ, **own}, capture_output=True, check=False)
-    inputs, size = [], 0
-    for path in sorted(least.iterdir(), key=lambda p: (p.stat().st_size, p.name)):
-        size += path.stat().st_size
-        if len(inputs) < _MOST_KEPT and size <= _MOST_KEPT_BYTES:
-            inputs.append(path.read_bytes())
-    if said.returncode or not inputs:
-        print(f"{name}: nothing was kept, as merging ended with {said.returncode}: {said.stderr[-400:].decode('utf-8', 'replace')}")
+    """Keep the inputs that a merge of libFuzzer's takes, the smallest first: each reaches what none before it does."""
+    paths = sorted((folder / name).iterdir(), key=lambda path: (path.stat().st_size, path.name))
+    control = folder / "found" / f"{name}.merge"
+    control.write_text("\n".join([str(len(paths)), "0", *map(str, paths), ""]), "utf-8")
+    ended, log = _forked(name, folder / "found", ["-merge_inner=1", f"-merge_control_file={control}", "-use_counters=0"])
+    inputs, reached = [], set[str]()
+    for line in control.read_text("utf-8").splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "FT":
+            place, *features = rest.split()
+            if not reached.issuperset(features):
+                reached.update(features)
+                inputs.append(paths[int(place)].read_bytes())
+    if ended or not inputs:
+        print(f"{name}: nothing was kept, as merging ended with {ended}: {log[-400:]}")
         return
-    pack(name, inputs)
-    print(f"{name}: kept {len(inputs)} of {len(list((folder / name).iterdir()))} inputs")
+    pack(name, inputs[:_MOST_KEPT])
+    print(f"{name}: kept {len(inputs[:_MOST_KEPT])} of {len(paths)} inputs, which reach {len(reached):,} edges", flush=True)
 
 
 if __name__ == "__main__":

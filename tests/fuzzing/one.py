@@ -1,31 +1,27 @@
-"""One target under atheris, with libFuzzer's arguments.
+"""One target under atheris, with libFuzzer's arguments. The only module that needs atheris, and to be imported before any that is
+fuzzed, as it has them instrumented.
 
-As a script it takes them from the command line, since libFuzzer starts a process by its command where it merges: ``FUZZING_TARGET``
-is the target then, ``FUZZING_FOUND`` the folder for what breaks a property. Such an input is written down once for each place it
-breaks at, with its traceback, and the run goes on: one mistake hides no other.
+An input that breaks a property is written down once for each place it breaks at, with its traceback, and the run goes on: one mistake
+hides no other.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
-if __name__ == "__main__":
-    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != HERE]  # its modules are fuzzing's, not top ones
+import atheris
 
-import atheris  # noqa: E402
+_PACKAGES = ["engine", "indexer", "api"]
 
-with atheris.instrument_imports(include=["engine", "indexer", "api"]):
+with atheris.instrument_imports(include=_PACKAGES):
     from fuzzing.mutating import mutated
     from fuzzing.target import tried
     from fuzzing.targets import TARGETS
 
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Finder:
@@ -37,7 +33,7 @@ class Finder:
 
     def warm(self) -> None:
         """Import, while imports are instrumented, what a target imports only when it runs."""
-        with atheris.instrument_imports(include=["engine", "indexer", "api"]):
+        with atheris.instrument_imports(include=_PACKAGES):
             for seed in self._target.seeds:
                 self(seed)
 
@@ -75,7 +71,3 @@ def fuzz(name: str, found: Path, arguments: Sequence[str]) -> None:
     atheris.Setup(list(arguments), finder, custom_mutator=finder.mutate)
     atheris.Fuzz()
 
-
-if __name__ == "__main__":
-    command = f"'{sys.executable}' '{Path(__file__).resolve()}'"  # a shell reads it
-    fuzz(os.environ["FUZZING_TARGET"], Path(os.environ["FUZZING_FOUND"]), [command, *sys.argv[1:]])
