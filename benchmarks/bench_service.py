@@ -32,11 +32,23 @@ from engine.index.documents import Documents
 from engine.index.snapshot import Snapshot, open_snapshot
 from engine.settings import load_settings
 
-__all__ = ["System", "main", "make_queries", "run_bench", "systems"]
+__all__ = [
+    "DEMO",
+    "ICECAT",
+    "System",
+    "indexed",
+    "main",
+    "make_queries",
+    "processor",
+    "real_queries",
+    "run_bench",
+    "systems",
+    "titles_of",
+]
 
 _ROOT = Path(__file__).resolve().parent.parent
-_ICECAT = _ROOT.parent / "shared" / "data" / "icecat" / "products.jsonl.gz"
-_DEMO = _ROOT / "examples" / "demo" / "catalogue.tsv"
+ICECAT = _ROOT.parent / "shared" / "data" / "icecat" / "products.jsonl.gz"
+DEMO = _ROOT / "examples" / "demo" / "catalogue.tsv"
 _PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "onnxruntime", "fastapi", "uvicorn", "daogou")
 _SEED = 20260101
 _MOST_QUERIES = 150_000
@@ -145,9 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         wrk_path()
         with tempfile.TemporaryDirectory(prefix="daogou-bench-store-") as folder:
-            store = options.store or _index(options.feed, Path(folder))
+            store = options.store or indexed(options.feed, Path(folder))
             snapshot = open_snapshot(store)
-            queries = make_queries(_titles(snapshot), _dev_queries(options.queries))
+            queries = make_queries(titles_of(snapshot), real_queries(options.queries))
             _say(f"{snapshot.manifest.products} products, {len(queries)} distinct queries")
             these = systems(store.resolve(), snapshot.path.resolve(), options.workers)
             rows, memory = run_bench(
@@ -165,12 +177,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_service", description=__doc__.split("\n\n")[0])
-    default = _ICECAT if _ICECAT.exists() else _DEMO
+    default = ICECAT if ICECAT.exists() else DEMO
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--feed", "--data", type=Path, default=default, help="feed to index, default %(default)s")
     source.add_argument("--store", type=Path, help="store that exists, instead of a feed")
     parser.add_argument(
-        "--queries", type=Path, default=_ICECAT.parent / "queries.dev.tsv", help="id and query a line, asked first"
+        "--queries", type=Path, default=ICECAT.parent / "queries.dev.tsv", help="id and query a line, asked first"
     )
     parser.add_argument("--out", type=Path, default=_ROOT / "benchmarks" / "results", help="folder of the report")
     parser.add_argument("--workers", type=int, default=2, help="processes of this service")
@@ -186,7 +198,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _index(feed: Path, folder: Path) -> Path:
+def indexed(feed: Path, folder: Path) -> Path:
+    """Index a feed into a store below ``folder`` with the default settings, and return the store."""
     from indexer.reindex import reindex
 
     _say(f"indexing {feed.name}")
@@ -194,12 +207,14 @@ def _index(feed: Path, folder: Path) -> Path:
     return folder / "store"
 
 
-def _titles(snapshot: Snapshot) -> Iterator[str]:
+def titles_of(snapshot: Snapshot) -> Iterator[str]:
+    """Return the title of each product."""
     documents = Documents(snapshot.parts, snapshot.dead)
     return (str(documents.document(row)["title"]) for row in documents.living())
 
 
-def _dev_queries(path: Path) -> list[str]:
+def real_queries(path: Path) -> list[str]:
+    """Return the queries of a file that has an id and a query a line; none where there is no file."""
     if not path.exists():
         return []
     return [line.partition("\t")[2].strip() for line in path.read_text("utf-8").splitlines() if "\t" in line]
@@ -208,7 +223,7 @@ def _dev_queries(path: Path) -> list[str]:
 def _about(snapshot: Snapshot, queries: Sequence[str], memory: str, options: argparse.Namespace) -> dict[str, object]:
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "versions": ", ".join(["Python " + platform.python_version(), *_versions()]),
         "products": snapshot.manifest.products,
@@ -227,7 +242,7 @@ def _versions() -> Iterator[str]:
             continue
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's name, where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
