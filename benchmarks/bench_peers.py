@@ -184,6 +184,7 @@ def run_bench(peers: Sequence[Known], catalogue: Path, store: Path, rounds: int)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark from the command line and return the exit code."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started ends with us
     try:
         with tempfile.TemporaryDirectory(prefix="daogou-bench-peers-") as folder:
             catalogue = Path(folder, "catalogue")

@@ -31,7 +31,7 @@ class Lite:
         """Make a collection, insert, and wait until its index is what searches go through."""
         self._client = self._connected(self._scratch)
         schema = MilvusClient.create_schema(auto_id=False)
-        schema.add_field("row", DataType.INT64, is_primary=True)
+        schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("price", DataType.DOUBLE)
         schema.add_field("text", DataType.VARCHAR, max_length=65_535)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=vectors.shape[1])
@@ -42,18 +42,18 @@ class Lite:
         priced = finite(prices)
         for start in range(0, len(vectors), _AT_A_TIME):
             rows = range(start, min(start + _AT_A_TIME, len(vectors)))
-            some = [{"row": i, "price": priced[i], "text": texts[i], "vector": vectors[i].tolist()} for i in rows]
+            some = [{"id": i, "price": priced[i], "text": texts[i], "vector": vectors[i].tolist()} for i in rows]
             self._client.insert(_NAME, some)
         self._settle(len(vectors))
         self._parameters: dict[str, Any] = {"metric_type": "IP", "params": {"ef": BREADTH} if building else {}}
 
     def search(self, vector: NDArray[np.float32], k: int, price_limit: float | None) -> list[int]:
         """Return the rows of the nearest."""
-        return [hit["row"] for hit in self._ask(vector, k, price_limit, [])]
+        return [hit["id"] for hit in self._ask(vector, k, price_limit, [])]
 
     def products(self, vector: NDArray[np.float32], k: int, price_limit: float | None) -> list[Product]:
         """Return the nearest with their texts."""
-        return [(hit["row"], hit["entity"]["text"]) for hit in self._ask(vector, k, price_limit, ["text"])]
+        return [(hit["id"], hit["entity"]["text"]) for hit in self._ask(vector, k, price_limit, ["text"])]
 
     def close(self) -> None:
         """Close the connection."""
