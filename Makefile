@@ -3,6 +3,8 @@ SHELL := /usr/bin/env bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The engines that `make bench` compares with, away from what daogou needs itself.
+PEERS ?= .venv-peers
 SERVE ?= 1
 PORT ?= 8080
 STORE ?= .demo/store
@@ -10,7 +12,7 @@ FEED ?=
 # Tests run in so many processes, a file of tests in one.
 WORKERS ?= 2
 
-.PHONY: demo test lint types bench crash clean browser
+.PHONY: demo test lint types bench peers crash clean browser
 
 # torch first and exact: a range would let pip take a build with several gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -46,12 +48,22 @@ lint: $(VENV)/tested
 types: $(VENV)/tested
 	$(BIN)/mypy
 
+# Other engines are compared with where `make peers` has installed them; what is not there is named in the result.
 bench: $(VENV)/tested browser
 	$(BIN)/python -m benchmarks.bench_service $(if $(FEED),--feed $(FEED))
+	$(if $(wildcard $(PEERS)/installed),$(PEERS)/bin/,$(BIN)/)python -m benchmarks.bench_peers $(if $(FEED),--feed $(FEED))
+
+peers: $(PEERS)/installed
+
+$(PEERS)/installed: pyproject.toml constraints.txt benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . -r benchmarks/peers.txt
+	@touch $@
 
 # Half an hour on one core. SCENES= chooses, such as SCENES="events erase".
 crash: $(VENV)/tested browser
 	OMP_NUM_THREADS=1 PYTHONPATH=.:tests $(BIN)/python -m crashing $(SCENES)
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

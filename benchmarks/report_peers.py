@@ -159,14 +159,18 @@ def _ratios(
 
 
 def _ratio(row: Mapping[str, Any] | None, ours: Mapping[str, Any] | None) -> str:
-    return f"{row['p50_ms'] / ours['p50_ms']:.2f} ×" if row and ours and ours["p50_ms"] else ""
+    if not row or not ours or not ours["p50_ms"]:
+        return ""
+    ratio = row["p50_ms"] / ours["p50_ms"]
+    return f"{ratio:.2f} ×" if ratio < 10 else f"{ratio:,.0f} ×"
 
 
 def _busy(peers: Sequence[Mapping[str, Any]], limits: Sequence[str]) -> list[str]:
     counts = {row["clients"] for peer in peers for row in peer["rows"]} - {1}
     if not counts:
         return []
-    asked = [limit for limit in limits if any(limit in _cells(peer, _WHOLE, clients=True) for peer in peers)]
+    cells = [_cells(peer, kind, clients=True) for kind in (_VECTORS, _WHOLE) for peer in peers]
+    asked = [limit for limit in limits if any(limit in of_peer for of_peer in cells)]
     lines = ["", f"## {max(counts)} clients at the same time", ""]
     lines += ["Requests a second, and p50 / p95 in milliseconds.", ""]
     lines += [f"| server | search | {' | '.join(asked)} |", "|---|---|" + "--:|" * len(asked)]

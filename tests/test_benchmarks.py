@@ -19,11 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import bench_embed, bench_service
+from benchmarks.bench_peers import dealt, limits_of, measured
 from benchmarks.bench_service import make_queries
 from benchmarks.bench_start import started
 from benchmarks.load import Load, LoadError, parse_output, run_load
+from benchmarks.peers import PEERS, Known, known
+from benchmarks.peers.worker import TOP, WARMING, agreement
 from benchmarks.recombine import feed_row, recombined
 from benchmarks.report import Cell, summarize, write_report
+from benchmarks.report_peers import Measured
+from benchmarks.report_peers import write_report as write_peers
 from engine.encoder.source import encode_original, find_source, load_original
 from engine.index.documents import DocumentsBuilder
 from engine.index.faiss_index import create_vectors
@@ -310,3 +315,99 @@ def test_a_soak_publishes_kills_and_counts(tmp_path: Path) -> None:
     assert min(told["requests"][kind] for kind in ("search", "suggest", "guide", "explain")) > 0
     assert told["availability"] == 1.0, told["failed"]
     assert "| availability | 100.0000% |" in (tmp_path / "soak.md").read_text()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.floats(0, 1))
+def test_agreement_is_one_for_the_nearest_and_for_nothing_else(seed: int, n: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(n, 8)).astype(np.float32)
+    vectors[n // 2 :] = vectors[: n - n // 2]  # products with one text
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries, allowed = vectors[rng.permutation(n)[:5]], rng.random(n) < share
+    rows = np.flatnonzero(allowed)
+    order = [sorted(rows, key=lambda row, q=query: (-float(vectors[row] @ q), -row)) for query in queries]
+    assert agreement([ids[:TOP] for ids in order], queries, vectors, allowed) == (1.0, 0)
+    assert agreement([[int(row) for row in np.flatnonzero(~allowed)] for _ in queries], queries, vectors, allowed)[0] == (not len(rows))
+    few = min(TOP, len(rows))
+    if few > 1:
+        once = [ids[:1] * few for ids in order]
+        assert agreement(once, queries, vectors, allowed) == (pytest.approx(1 / few), len(queries))
+        far = [ids[-few:] for ids in order]
+        assert (agreement(far, queries, vectors, allowed)[0] == 1.0) == all(
+            vectors[ids[-1]] @ q >= vectors[ids[few - 1]] @ q - 1e-5 for ids, q in zip(order, queries, strict=True)
+        )
+
+
+@given(st.lists(st.sampled_from([1.0, 2.5, 10.0, 99.0, np.inf]), min_size=1, max_size=300))
+def test_limits_are_real_prices_and_say_which_share_passes(prices: list[float]) -> None:
+    given_ = np.array(prices)
+    limits = limits_of(given_)
+    assert limits[0].price is None
+    assert len({limit.name for limit in limits}) == len(limits) == len({limit.price for limit in limits})
+    for limit in limits[1:]:
+        assert limit.price in prices
+        assert limit.share == np.mean(given_ <= limit.price)
+    assert sum(limit.busy for limit in limits) <= 2
+
+
+def test_real_queries_are_dealt_out_among_the_filters() -> None:
+    real, made = [f"real {i}" for i in range(10)], [f"made {i}" for i in range(200)] + ["real 3"]
+    queries = dealt(real, made, turns=4, each=20)
+    assert sorted(queries) == sorted(set(real + made))
+    for turn in range(4):
+        begin = turn * (WARMING + 20)
+        assert not set(queries[begin : begin + WARMING]) & set(real)
+        assert len(set(queries[begin + WARMING : begin + WARMING + 20]) & set(real)) in (2, 3)
+
+
+def test_a_peer_that_fails_or_is_not_there_says_why(tmp_path: Path) -> None:
+    assert "There is no peer 'nobody'" in measured(Known("nobody", "none", "None", ()), tmp_path, tmp_path)["missing"]
+    with pytest.raises(ValueError, match="There are: daogou;"):
+        known(["nobody"])
+    assert len({peer.name for peer in PEERS}) == len(PEERS)
+
+
+def test_a_peer_that_finds_too_little_is_marked_and_ours_is_what_others_are_compared_with(tmp_path: Path) -> None:
+    def round_of(p50: float, recall: float | None, clients: int = 1, kind: str = "vectors") -> dict[str, object]:
+        cell = {"kind": kind, "limit": "all", "clients": clients, "p50_ms": p50, "p95_ms": 3 * p50, "per_s": 1000 / p50}
+        return {"about": "", "build_s": 1.0, "cells": [{**cell, "recall": recall, "searches": 9, "short": 1}]}
+
+    ours, other, server = Measured("ours", ours=True), Measured("other"), Measured("server", server=True)
+    for p50 in (1.0, 2.0, 90.0):
+        ours.add(round_of(p50, 1.0))
+        other.add(round_of(3 * p50, 0.9))
+        server.add(round_of(4 * p50, None, clients=16))
+    page = write_peers([ours, other, server, Measured("gone", missing="it is not installed")], ["all"], {"cores": 2}, tmp_path)
+    lines = page.read_text("utf-8").splitlines()
+    assert "| ours | 2.00 / 6.00 (1.000) |" in lines
+    assert "| other | 6.00 / 18 (**0.900**) |" in lines
+    assert "| other | 3.00 × |" in lines
+    assert "| server | vectors | 125/s; 8.00 / 24 |" in lines
+    assert "- gone: it is not installed." in lines
+    found = json.loads((tmp_path / "peers.json").read_text("utf-8"))
+    assert found["not measured"] == {"gone": "it is not installed"}
+    assert found["peers"][1]["rows"] == [
+        {"kind": "vectors", "limit": "all", "clients": 1, "p50_ms": 6.0, "p95_ms": 18.0, "per_s": 166.7, "recall": 0.9, "searches": 27, "short": 3, "rounds": 3}
+    ]
+
+
+@pytest.mark.slow
+def test_peers_are_measured_over_the_same_products(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
+    feed = write_feed(random_products(300), tmp_path / "feed.jsonl")
+    environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
+    wanted = ["daogou", "milvus-lite, flat", "daogou server, dense", "tantivy"]
+    command = [sys.executable, "-m", "benchmarks.bench_peers", "--feed", str(feed), "--out", str(tmp_path), "--peers", *wanted]
+    command += ["--rounds", "1", "--searches", "12", "--seconds", "0.5", "--clients", "3"]
+    subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, timeout=400)
+    found = json.loads((tmp_path / "peers.json").read_text("utf-8"))
+    peers = {peer["name"]: peer for peer in found["peers"]}
+    assert set(peers) | set(found["not measured"]) == set(wanted)
+    assert set(peers) >= set(wanted) - {"tantivy"}  # which the extra `dev` does not bring along
+    for name in ("daogou", "milvus-lite, flat"):
+        assert {row["kind"] for row in peers[name]["rows"]} == {"vectors", "whole"}
+        assert all(row["recall"] == 1.0 and row["short"] == 0 for row in peers[name]["rows"]), name
+        assert all(row["p50_ms"] > 0 for row in peers[name]["rows"])
+    assert {row["clients"] for row in peers["daogou server, dense"]["rows"]} == {1, 3}
+    page = (tmp_path / "peers.md").read_text("utf-8")
+    assert all(f"| {name} |" in page for name in peers)

@@ -16,6 +16,7 @@ from benchmarks.peers.protocol import Folders, MissingError, Product
 from benchmarks.servers import serving
 from engine.index.documents import Documents
 from engine.index.snapshot import open_snapshot
+from engine.index.table import Table
 
 __all__ = ["Server"]
 
@@ -31,6 +32,8 @@ class Server:
     def build(self, vectors: NDArray[np.float32], prices: NDArray[np.float64], texts: list[str]) -> None:
         """Start the server; its store is indexed already."""
         snapshot = open_snapshot(self._store)
+        priced = Table(snapshot.parts).fields.get("price", ())
+        self._currency = max(priced, key=lambda column: len(column.rows)).unit if priced else ""
         self._rows = {name: row for row, name in enumerate(Documents(snapshot.parts).ids)}
         environment = {"DAOGOU_STORE": str(self._store.resolve()), "DAOGOU_PORT": "{port}", "DAOGOU_WORKERS": "2"}
         command = (sys.executable, "-m", "api.server")
@@ -42,7 +45,8 @@ class Server:
         if connection is None:
             connection = self._mine.connection = http.client.HTTPConnection(self._base, timeout=60)
         path = self._asked.format(q=quote(query, safe=""), k=k)
-        connection.request("GET", path + ("" if price_limit is None else f"&filter_by=price:%3C={price_limit!r}"))
+        path += "" if price_limit is None else f"&filter_by=price:%3C={price_limit!r}{self._currency}"
+        connection.request("GET", path)
         with connection.getresponse() as response:
             if response.status != 200:
                 raise MissingError(f"The server answers {response.status} to {path}.")
