@@ -32,6 +32,7 @@ from benchmarks.load import LoadError
 from benchmarks.peers import PEERS, Known, known, versions_of
 from benchmarks.peers.worker import WARMING, Limit, Plan
 from benchmarks.report_peers import Measured, write_report
+from engine.encoder.card import read_card
 from engine.errors import DaogouError
 from engine.index.documents import Documents
 from engine.index.faiss_index import map_vectors
@@ -97,9 +98,11 @@ def write_catalogue(snapshot: Snapshot, real: Sequence[str], options: argparse.N
         (folder / f"{name}.json").write_text(json.dumps(value), "utf-8")
     np.save(folder / "vectors.npy", as_float32(map_vectors(snapshot.path / "vectors")))
     np.save(folder / "prices.npy", prices)
+    card = read_card(snapshot.path / "encoder")
     return {
         "products": snapshot.rows,
-        "model": f"{snapshot.manifest.model}, by our encoder for every peer",
+        "model": f"{snapshot.manifest.model}, {card.max_tokens} tokens of a product read",
+        "encoder": f"ours for every peer, {card.kind}, {card.precision}",
         "filters": "; ".join(f"{limit.name}: price <= {limit.price:g}" for limit in plan.limits if limit.price is not None),
         "queries": f"{len(queries)} distinct, {len(real)} of them real",
     }
