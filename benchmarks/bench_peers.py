@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -158,8 +158,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait(30)
 
 
-def run_bench(peers: Sequence[Known], catalogue: Path, store: Path, rounds: int) -> list[Measured]:
-    """Measure the peers in turns and return what was found of each, with the reason where there is nothing.
+def run_bench(peers: Sequence[Known], catalogue: Path, store: Path, rounds: int) -> Iterator[list[Measured]]:
+    """Measure the peers in turns and yield after each round what was found of each so far, with the reason where there is nothing.
 
     Each round begins with another peer, so that none is always the first after a pause.
     """
@@ -181,7 +181,7 @@ def run_bench(peers: Sequence[Known], catalogue: Path, store: Path, rounds: int)
             else:
                 row.add(found)
             _say(f"round {round_ + 1} of {rounds}: {peer.name}: {row.missing or row.last()}")
-    return list(out.values())
+        yield list(out.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -194,10 +194,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             catalogue.mkdir()
             store = (options.store or indexed(options.feed, Path(folder))).resolve()
             about = write_catalogue(open_snapshot(store), real_queries(options.queries), options, catalogue)
-            rows = run_bench(known(options.peers), catalogue, store, options.rounds)
-            about = {**_machine(), **about, "measured": _how(options)}
             limits = json.loads((catalogue / "plan.json").read_text("utf-8"))["limits"]
-        page = write_report(rows, [limit["name"] for limit in limits], about, options.out)
+            for done, rows in enumerate(run_bench(known(options.peers), catalogue, store, options.rounds), 1):
+                told = {**_machine(), **about, "measured": _how(options, done)}
+                page = write_report(rows, [limit["name"] for limit in limits], told, options.out)
     except DaogouError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -241,10 +241,10 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _how(options: argparse.Namespace) -> str:
+def _how(options: argparse.Namespace, rounds: int) -> str:
     return (
         f"{options.searches} searches of each kind and filter, fewer where they take longer than {options.seconds:g} s; "
-        f"{options.clients} clients for {options.seconds:g} s; {options.rounds} × in turns, medians"
+        f"{options.clients} clients for {options.seconds:g} s; {rounds} × in turns, medians"
     )
 
 

@@ -396,7 +396,7 @@ def test_peers_are_measured_over_the_same_products(tmp_path: Path) -> None:
     pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
     feed = write_feed(random_products(300), tmp_path / "feed.jsonl")
     environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
-    wanted = ["daogou", "milvus-lite, flat", "daogou server, dense", "tantivy"]
+    wanted = ["daogou", "milvus-lite, flat", "daogou server, bare", "tantivy"]
     command = [sys.executable, "-m", "benchmarks.bench_peers", "--feed", str(feed), "--out", str(tmp_path), "--peers", *wanted]
     command += ["--rounds", "1", "--searches", "12", "--seconds", "0.5", "--clients", "3"]
     subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, timeout=400)
@@ -408,6 +408,6 @@ def test_peers_are_measured_over_the_same_products(tmp_path: Path) -> None:
         assert {row["kind"] for row in peers[name]["rows"]} == {"vectors", "whole"}
         assert all(row["recall"] == 1.0 and row["short"] == 0 for row in peers[name]["rows"]), name
         assert all(row["p50_ms"] > 0 for row in peers[name]["rows"])
-    assert {row["clients"] for row in peers["daogou server, dense"]["rows"]} == {1, 3}
+    assert {row["clients"] for row in peers["daogou server, bare"]["rows"]} == {1, 3}
     page = (tmp_path / "peers.md").read_text("utf-8")
     assert all(f"| {name} |" in page for name in peers)

@@ -38,6 +38,9 @@ class Known:
 
 
 _OURS = ("daogou", "faiss-cpu")
+_DENSE = {"alpha": 1.0}
+_HTTP = "HTTP, two workers, default settings"
+_BARE = "the same as a bare vector search: query not read, feedback and the end of the list off"
 _MILVUS = ("milvus", "pymilvus")
 _POSTGRES = ("psycopg", "pgvector")
 PEERS: tuple[Known, ...] = (
@@ -54,8 +57,9 @@ PEERS: tuple[Known, ...] = (
     Known("Chroma", "chroma", "Chroma", ("chromadb",), what="HNSW, in process"),
     Known("txtai", "txtai_peer", "Txtai", ("txtai", "faiss-cpu"), what="its default FAISS index, SQLite"),
     Known("tantivy", "words", "Tantivy", ("tantivy",), nearest=False, what="BM25 alone: words, no vectors"),
-    Known("daogou server, dense", "ours_server", "Server", _OURS, {"alpha": 1.0}, ours=True, server=True, what="HTTP, two workers"),
-    Known("daogou server, hybrid", "ours_server", "Server", _OURS, ours=True, server=True, nearest=False, what="HTTP, two workers"),
+    Known("daogou server, bare", "ours_server", "Server", _OURS, {**_DENSE, "bare": True}, ours=True, server=True, what=_BARE),
+    Known("daogou server, dense", "ours_server", "Server", _OURS, _DENSE, ours=True, server=True, nearest=False, what=_HTTP),
+    Known("daogou server, hybrid", "ours_server", "Server", _OURS, ours=True, server=True, nearest=False, what=_HTTP),
     Known("pgvector", "postgres", "Postgres", _POSTGRES, server=True, what="HNSW, price indexed, socket"),
     Known("pgvector, exact", "postgres", "Postgres", _POSTGRES, {"exact": True}, server=True, what="price indexed, socket"),
     Known("Milvus server", "milvus", "Server", _MILVUS, {"index": "HNSW"}, server=True, alone=True, what="standalone, HNSW, gRPC"),

@@ -20,13 +20,21 @@ from engine.index.table import Table
 
 __all__ = ["Server"]
 
+_HELPING = ("DAOGOU_FEEDBACK", "DAOGOU_MIN_RELEVANCE", "DAOGOU_TAIL_RELEVANCE")
+
 
 class Server:
-    """Searches as a shop would: ``alpha`` 1 is by meaning alone, ``None`` is what the settings say."""
+    """Searches as a shop would: ``alpha`` 1 is by meaning alone, ``None`` is what the settings say.
 
-    def __init__(self, folders: Folders, alpha: float | None = None) -> None:
+    ``bare`` turns off what a vector engine does not do: reading the query, moving it towards its best products, and ending the list
+    where nothing more is suitable.
+    """
+
+    def __init__(self, folders: Folders, alpha: float | None = None, bare: bool = False) -> None:
         self._store, self._mine, self._running = folders.store, threading.local(), contextlib.ExitStack()
+        self._settings = dict.fromkeys(_HELPING, "0") if bare else {}
         self._asked = "/v1/search?q={q}&facet_by=&per_page={k}" + ("" if alpha is None else f"&alpha={alpha:g}")
+        self._asked += "&understand=false&correct=false" if bare else ""
         self.about = ""
 
     def build(self, vectors: NDArray[np.float32], prices: NDArray[np.float64], texts: list[str]) -> None:
@@ -36,6 +44,7 @@ class Server:
         self._currency = max(priced, key=lambda column: len(column.rows)).unit if priced else ""
         self._rows = {name: row for row, name in enumerate(Documents(snapshot.parts).ids)}
         environment = {"DAOGOU_STORE": str(self._store.resolve()), "DAOGOU_PORT": "{port}", "DAOGOU_WORKERS": "2"}
+        environment |= self._settings
         command = (sys.executable, "-m", "api.server")
         self._base = urlsplit(self._running.enter_context(serving(command, environment, "/readyz")).base).netloc
 

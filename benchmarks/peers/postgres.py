@@ -48,12 +48,11 @@ class Postgres:
     def build(self, vectors: NDArray[np.float32], prices: NDArray[np.float64], texts: list[str]) -> None:
         """Start the server, copy all products in, and index them."""
         self._start()
-        run = self._connection(registered=False)
-        run.execute("CREATE EXTENSION vector")
+        self._connect().execute("CREATE EXTENSION vector")
+        run = self._connection()
         (version,) = run.execute("SHOW server_version").fetchone() or ("",)
         (vector,) = run.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone() or ("",)
         self.about = f"PostgreSQL {version}, extension vector {vector}"
-        register_vector(run)
         run.execute(
             f"CREATE TABLE products (id int PRIMARY KEY, price float8, text text, vector vector({vectors.shape[1]}))"
         )
@@ -87,16 +86,17 @@ class Postgres:
         statement = f"SELECT {columns} FROM products {condition} ORDER BY vector <#> %s LIMIT %s"
         return self._connection().execute(statement, (*given, vector, k), prepare=True).fetchall()
 
-    def _connection(self, registered: bool = True) -> psycopg.Connection[tuple[Any, ...]]:
+    def _connection(self) -> psycopg.Connection[tuple[Any, ...]]:
         """Return this thread's connection: the graph is walked on until a filter has let enough through."""
         made: psycopg.Connection[tuple[Any, ...]] | None = getattr(self._mine, "connection", None)
         if made is None:
-            made = psycopg.connect(host=str(self._home), user="postgres", dbname="postgres", autocommit=True)
-            if registered:
-                register_vector(made)
-                made.execute(f"SET hnsw.ef_search = {BREADTH}; SET hnsw.iterative_scan = strict_order")
-            self._mine.connection = made
+            made = self._mine.connection = self._connect()
+            register_vector(made)
+            made.execute(f"SET hnsw.ef_search = {BREADTH}; SET hnsw.iterative_scan = strict_order")
         return made
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(host=str(self._home), user="postgres", dbname="postgres", autocommit=True)
 
     def _start(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="daogou-pg-"))
@@ -115,7 +115,7 @@ class Postgres:
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                psycopg.connect(host=str(self._home), user="postgres", dbname="postgres").close()
+                self._connect().close()
                 return
             except psycopg.OperationalError as error:
                 if time.monotonic() > until or self._process.poll() is not None:

@@ -29,7 +29,7 @@ class Txtai:
         self._embeddings: Any = Embeddings(method="external", transform=given, content=True, backend="faiss")
         rows = zip(range(len(texts)), texts, finite(prices), strict=True)
         self._embeddings.index((row, {"text": text, "price": price}, None) for row, text, price in rows)
-        self.about = str(self._embeddings.config.get("build", ""))
+        self.about = str(self._embeddings.config["build"]["settings"]["components"])
 
     def search(self, vector: NDArray[np.float32], k: int, price_limit: float | None) -> list[int]:
         """Return the rows of the nearest."""
