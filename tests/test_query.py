@@ -74,6 +74,17 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Knowledge:
     return knowledge(tmp_path_factory.mktemp("known"))
 
 
+@given(
+    st.sampled_from(["under $80", "between 20 and 40 dollars", "两百块 以内", "$ 3 to $ 5", "300 左右", "at least 5 k usd", "3"]),
+    st.lists(st.sampled_from([" ", "  ", "\t ", "\n", "\u3000", " " * 300]), min_size=8, max_size=8),
+)
+def test_white_space_between_words_changes_no_limit(text: str, spaces: list[str]) -> None:
+    parts = text.split(" ")
+    spaced = spaces[0] + "".join(part + space for part, space in zip(parts, spaces[1:], strict=False))
+    expected = [(p.low, p.high, p.currency, text[p.start : p.end].split()) for p in find_prices(text)]
+    assert [(p.low, p.high, p.currency, spaced[p.start : p.end].split()) for p in find_prices(spaced)] == expected
+
+
 @pytest.mark.parametrize(
     ("text", "span", "low", "high", "currency"),
     [

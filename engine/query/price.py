@@ -7,8 +7,8 @@ limit, and never when a unit of measure follows it (``under 2 kg``). Knows nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from engine.numerals import EN_NUMBER, chinese_number, english_number
 from engine.query.spans import overlaps
@@ -90,6 +90,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 _NEEDS_NO_CURRENCY = frozenset({"below", "above"})
+_SPACES = re.compile(r"\s\s")
 _ROUND_ZH = re.compile(r"[百千万]|(?<!\d)[1-9]\d{2,}(?!\d)")
 
 
@@ -112,6 +113,7 @@ def find_prices(text: str) -> Iterator[PriceLimit]:
     """Yield the price limits of a query, left to right, without overlaps. ``text`` is as typed."""
     if not _NUMERAL.search(text):
         return
+    text, places = _closed_up(text)
     taken: list[tuple[int, int]] = []
     found = []
     for kind, pattern in _PATTERNS:
@@ -126,7 +128,17 @@ def find_prices(text: str) -> Iterator[PriceLimit]:
         low, high = (_number(match[n] + match["unit"]) for n in ("a", "b"))
         if low is not None and high is not None and low < high and not overlaps(*match.span(), taken):
             found.append(PriceLimit(match.start(), match.end(), low, high, "CNY", True))
-    yield from sorted(found, key=lambda p: p.start)
+    for limit in sorted(found, key=lambda p: p.start):
+        yield replace(limit, start=places[limit.start], end=places[limit.end - 1] + 1)
+
+
+def _closed_up(text: str) -> tuple[str, Sequence[int]]:
+    """Return a text with each run of white space as one space, and where each of its characters was: the patterns have white space
+    in so many places that they would try every way to share a long run out among them."""
+    if not _SPACES.search(text):
+        return text, range(len(text))
+    places = [i for i, c in enumerate(text) if not (c.isspace() and i and text[i - 1].isspace())]
+    return "".join(" " if text[i].isspace() else text[i] for i in places), places
 
 
 def _limit(kind: str, match: re.Match[str]) -> PriceLimit | None:
