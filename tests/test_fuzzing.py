@@ -80,6 +80,18 @@ def test_what_nobody_tried_holds_too(name: str) -> None:
     holds()
 
 
+LONG = ("1", " ", "a", "１", ".", ",", "(", "-", "不", "红", "十", "1 ", "1-", "$1 ", "a-", "½", "三百", "no ", "\n", "%", "3x")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_long_is_read_in_time(name: str) -> None:
+    target = TARGETS[name]
+    first = target.seeds[0][:1]
+    for unit in dict.fromkeys((*LONG, *target.words[:: 1 + len(target.words) // 12])):
+        for beginning in (first + b"$3", target.seeds[0][:3]) if target.limit_s == LIMIT_S else (first,):
+            tried(target, (beginning + unit.encode("utf-8", "surrogatepass") * MOST_BYTES)[:MOST_BYTES])
+
+
 VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(lambda v: v == v.strip() and v)
 NAMES = st.text("ab `:=.商品", min_size=1, max_size=8).filter(lambda n: n.strip())
 TESTS = st.builds(

@@ -23,7 +23,7 @@ _BEFORE = re.compile(
     rf"(US\$|CA\$|C\$|A\$|AU\$|NZ\$|S\$|HK\$|NT\$|\$|¥|€|£|₩|₹|\b(?:{_ISO})|人民币)\s*$", re.IGNORECASE
 )
 _AFTER = re.compile(
-    rf"\s*-?\s*(美元|美金|港元|港币|日元|欧元|英镑|加元|澳元|新台币|块钱|元钱|元|块(?=[以之左上下内,。;!?)]"
+    rf"\s*(?:-\s*)?(美元|美金|港元|港币|日元|欧元|英镑|加元|澳元|新台币|块钱|元钱|元|块(?=[以之左上下内,。;!?)]"
     rf"|出头|$)|人民币"
     rf"|(?:{_ISO})(?![a-z])|us dollars?|dollars?|bucks|cents?|yuan|renminbi|euros?|yen|€|£|\$|¥)(?![a-z])",
     re.IGNORECASE,

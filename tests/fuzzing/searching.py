@@ -21,6 +21,8 @@ from indexer.clean.price import BadPrice, parse_price
 
 __all__ = ["read_amounts", "read_filter", "read_query", "written_filter"]
 
+_LONGEST_QUERY = 512
+"""Characters of a query that a request may have."""
 _ASKED_BETWEEN = "红色 waterproof jacket under $80, not leather 500元以内"
 
 
@@ -31,7 +33,7 @@ def _answer_between() -> ParsedQuery:
 
 def read_query(data: bytes) -> None:
     """The first byte says whether the query is understood and corrected."""
-    flags, text = data[:1], text_of(data[1:])
+    flags, text = data[:1], text_of(data[1:])[:_LONGEST_QUERY]
     known = shop()._pipeline._known
     understand, correct = not flags or not flags[0] & 1, not flags or not flags[0] & 2
     between = _answer_between()
