@@ -12,7 +12,7 @@ FEED ?=
 # Tests run in so many processes, a file of tests in one.
 WORKERS ?= 2
 
-.PHONY: demo test lint types bench peers crash clean browser
+.PHONY: demo test lint types bench peers crash fuzz clean browser
 
 # torch first and exact: a range would let pip take a build with several gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -64,6 +64,12 @@ $(PEERS)/installed: pyproject.toml constraints.txt benchmarks/peers.txt
 # Half an hour on one core. SCENES= chooses, such as SCENES="events erase".
 crash: $(VENV)/tested browser
 	OMP_NUM_THREADS=1 PYTHONPATH=.:tests $(BIN)/python -m crashing $(SCENES)
+
+# What strangers may write, under atheris: every target for SECONDS.
+SECONDS ?= 60
+fuzz: $(VENV)/tested
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONPATH=.:tests $(BIN)/python -m fuzzing --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) $(PEERS) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
