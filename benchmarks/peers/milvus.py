@@ -38,12 +38,14 @@ class Lite:
         index = self._client.prepare_index_params()
         building = {"M": LINKS, "efConstruction": BUILD_BREADTH} if self._index == "HNSW" else {}
         index.add_index("vector", index_type=self._index, metric_type="IP", params=building)
-        self._client.create_collection(_NAME, schema=schema, index_params=index)
+        self._client.create_collection(_NAME, schema=schema)
         priced = finite(prices)
         for start in range(0, len(vectors), _AT_A_TIME):
             rows = range(start, min(start + _AT_A_TIME, len(vectors)))
             some = [{"id": i, "price": priced[i], "text": texts[i], "vector": vectors[i].tolist()} for i in rows]
             self._client.insert(_NAME, some)
+        self._client.flush(_NAME)
+        self._client.create_index(_NAME, index)
         self._settle(len(vectors))
         self._parameters: dict[str, Any] = {"metric_type": "IP", "params": {"ef": BREADTH} if building else {}}
 
@@ -83,7 +85,7 @@ class Lite:
 
 
 class Server(Lite):
-    """It is measured once its index is finished and loaded: before that it answers from an interim one."""
+    """It is loaded once its index is finished: before that it would answer from an interim one."""
 
     def _connected(self, scratch: Path) -> MilvusClient:
         from milvus import default_server
@@ -97,7 +99,6 @@ class Server(Lite):
         return client
 
     def _settle(self, rows: int) -> None:
-        self._client.flush(_NAME)
         until = time.monotonic() + _PATIENCE_S
         while True:
             state = self._client.describe_index(_NAME, "vector")
@@ -106,7 +107,6 @@ class Server(Lite):
             if time.monotonic() > until:
                 raise MissingError(f"Milvus's index was not finished after {_PATIENCE_S} s: {state}.")
             time.sleep(0.5)
-        self._client.release_collection(_NAME)
         self._client.load_collection(_NAME)
 
     def close(self) -> None:
