@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from api.tenants import Tenants
 
-__all__ = ["end_with_parent", "serve", "worker_app"]
+__all__ = ["begin_worker", "serve", "worker_app"]
 
 _BACKLOG = 2048
 _GRACE_S = 10
@@ -39,15 +39,21 @@ _GRACE_S = 10
 def worker_app() -> FastAPI | Tenants:
     """Return the application of one worker process, from the settings in its environment."""
     from api.app import create_service
+
+    return create_service(begin_worker())
+
+
+def begin_worker() -> Settings:
+    """Set when and how this worker process ends, and return the settings in its environment. To be called in its main thread."""
     from api.draining import drain_before_end
 
-    end_with_parent()
     settings = load_settings()
+    _end_with_parent()
     drain_before_end(settings.drain_s)
-    return create_service(settings)
+    return settings
 
 
-def end_with_parent() -> None:
+def _end_with_parent() -> None:
     """Have this worker end when the process that started it is gone: uvicorn's would keep the port for ever."""
     parent = multiprocessing.parent_process()
     if parent is None:

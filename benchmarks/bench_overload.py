@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.bench_service import HYBRID, make_queries
+from benchmarks.bench_service import HYBRID, make_queries, titles_of
 from benchmarks.load import run_load
 from benchmarks.servers import serving
-from engine.index.documents import Documents
 from engine.index.snapshot import open_snapshot
 
 __all__ = ["main"]
@@ -41,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=int, default=15)
     given = parser.parse_args(arguments)
     snapshot = open_snapshot(given.store)
-    documents = Documents(snapshot.parts, snapshot.dead)
-    queries = make_queries(str(documents.head(row)["title"]) for row in documents.living())
+    queries = make_queries(titles_of(snapshot))
     environment = {"DAOGOU_STORE": str(given.store), "DAOGOU_PORT": "{port}", "DAOGOU_WORKERS": "1"}
     with serving((sys.executable, "-m", "api.server"), environment, "/readyz") as server:
         url = server.base + HYBRID

@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from benchmarks.bench_service import DENSE, HYBRID, make_queries
+from benchmarks.bench_service import DENSE, HYBRID, make_queries, titles_of
 from benchmarks.servers import serving
 from engine.engine import Engine
-from engine.index.documents import Documents
 from engine.index.snapshot import open_snapshot
 from engine.schema import SearchRequest
 from engine.settings import Settings, load_settings
@@ -45,8 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     settings = load_settings(store=given.store, events=False)
     snapshot = open_snapshot(given.store)
-    documents = Documents(snapshot.parts, snapshot.dead)
-    queries = make_queries(str(documents.head(row)["title"]) for row in documents.living())[: _WARMING + given.queries]
+    queries = make_queries(titles_of(snapshot))[: _WARMING + given.queries]
     told: dict[str, Any] = {"products": snapshot.manifest.products}
     for name, path in (("hybrid", HYBRID), ("dense", DENSE)):
         told[name] = {

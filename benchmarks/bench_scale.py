@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.recombine import feed_row, read_products, recombined
 from benchmarks.report_scale import write_report
-from benchmarks.scale_measures import memory_of
+from benchmarks.servers import memory_of
 
 __all__ = ["main", "watched"]
 

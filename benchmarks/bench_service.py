@@ -210,7 +210,7 @@ def indexed(feed: Path, folder: Path) -> Path:
 def titles_of(snapshot: Snapshot) -> Iterator[str]:
     """Return the title of each product."""
     documents = Documents(snapshot.parts, snapshot.dead)
-    return (str(documents.document(row)["title"]) for row in documents.living())
+    return (str(documents.head(row)["title"]) for row in documents.living())
 
 
 def real_queries(path: Path) -> list[str]:

@@ -32,7 +32,7 @@ from urllib.parse import quote
 
 from benchmarks.bench_service import make_queries
 from benchmarks.report_soak import write_report
-from benchmarks.servers import Running, serving
+from benchmarks.servers import Running, memory_of, serving
 
 __all__ = ["main"]
 
@@ -143,11 +143,7 @@ def _watch(server: Running, seen: Seen, started: float, done: threading.Event) -
     """Write down the memory of each worker of its own."""
     while not done.wait(_SAMPLE_S):
         for worker in _workers(server):
-            try:
-                lines = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
-            except OSError:
-                continue
-            own = next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+            own = memory_of(worker.pid).get("RssAnon", 0)
             if own:  # one that is ending has none
                 seen.memory.append((time.monotonic() - started, worker.pid, own / 1024))
 

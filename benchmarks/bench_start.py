@@ -9,14 +9,11 @@ it.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,47 +21,26 @@ from typing import Any
 
 from benchmarks.bench_service import HYBRID
 from benchmarks.naive import SNAPSHOT_VARIABLE
-from benchmarks.servers import free_port, memory_mb
+from benchmarks.servers import memory_mb, serving
 from engine.index.snapshot import open_snapshot
 
 __all__ = ["main", "started"]
-
-_POLL_S = 0.005
-_LONGEST_S = 120.0
 
 
 def started(command: Sequence[str], environment: dict[str, str], ready: str, search: str) -> dict[str, float]:
     """Start a server, and return the seconds until ``ready`` and until ``search`` answer 200, and its memory in MB then.
 
     Raises:
-        TimeoutError: it does not answer.
+        LoadError: the server ended or did not answer in time.
+        HTTPError: it did not answer the search.
     """
-    port = str(free_port())
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DAOGOU_", "PROMETHEUS_"))}
-    own = {k: v.replace("{port}", port) for k, v in environment.items()}
     began = time.monotonic()
-    process = subprocess.Popen(
-        [part.replace("{port}", port) for part in command], env={**kept, **own}, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        base = f"http://127.0.0.1:{port}"
-        _until_answered(base + ready, began)
+    with serving(command, environment, ready) as server:
         at_ready = time.monotonic() - began
-        _until_answered(base + search, began)
+        with urllib.request.urlopen(server.base + search, timeout=60) as answer:
+            answer.read()
         searched = time.monotonic() - began
-        return {"ready_s": at_ready, "first_search_s": searched, "memory_mb": memory_mb(process.pid)[0]}
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _until_answered(url: str, began: float) -> None:
-    while time.monotonic() - began < _LONGEST_S:
-        with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(url, timeout=30) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(_POLL_S)
-    raise TimeoutError(f"{url} did not answer within {_LONGEST_S:.0f} s.")
+        return {"ready_s": at_ready, "first_search_s": searched, "memory_mb": memory_mb(server.pid)[0]}
 
 
 def _dropped() -> None:
@@ -85,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cold", action="store_true", help="let the system forget the files before each start")
     given = parser.parse_args(arguments)
     snapshot = open_snapshot(given.store)
-    here = {"OMP_NUM_THREADS": "1", "DAOGOU_CONFIG": str(given.store / "none.toml")}
+    here = {"OMP_NUM_THREADS": "1"}
     naive = "-m uvicorn --factory benchmarks.naive:from_environment --host 127.0.0.1 --port {port} --no-access-log"
     systems: dict[str, tuple[Sequence[str], dict[str, str], str, str]] = {
         "naive": ((sys.executable, *naive.split()), {**here, SNAPSHOT_VARIABLE: str(snapshot.path)}, *["/search?q=ready"] * 2),

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.worker import VECTORS, WHOLE
+
 __all__ = ["Measured", "write_report"]
 
 _LEAST_RECALL = 0.95
-_VECTORS, _WHOLE = "vectors", "whole"
 Key = tuple[str, str, int]
 """Kind of search, filter and number of clients."""
 
@@ -96,10 +97,10 @@ def _page(
     alone = [peer for peer in peers if not peer["server"]]
     servers = [peer for peer in peers if peer["server"]]
     for title, kind, group in (
-        ("Vectors, in process: a vector in, ten ids out", _VECTORS, alone),
-        ("Vectors, servers: a vector in, ten ids out", _VECTORS, servers),
-        ("Whole searches, in process: a query typed, ten products out, embedding included", _WHOLE, alone),
-        ("Whole searches, servers: a query typed, ten products out, embedding included", _WHOLE, servers),
+        ("Vectors, in process: a vector in, ten ids out", VECTORS, alone),
+        ("Vectors, servers: a vector in, ten ids out", VECTORS, servers),
+        ("Whole searches, in process: a query typed, ten products out, embedding included", WHOLE, alone),
+        ("Whole searches, servers: a query typed, ten products out, embedding included", WHOLE, servers),
     ):
         lines += _table(title, kind, group, limits)
         lines += _ratios(kind, group, peers, limits)
@@ -169,12 +170,12 @@ def _busy(peers: Sequence[Mapping[str, Any]], limits: Sequence[str]) -> list[str
     counts = {row["clients"] for peer in peers for row in peer["rows"]} - {1}
     if not counts:
         return []
-    cells = [_cells(peer, kind, clients=True) for kind in (_VECTORS, _WHOLE) for peer in peers]
+    cells = [_cells(peer, kind, clients=True) for kind in (VECTORS, WHOLE) for peer in peers]
     asked = [limit for limit in limits if any(limit in of_peer for of_peer in cells)]
     lines = ["", f"## {max(counts)} clients at the same time", ""]
     lines += ["Requests a second, and p50 / p95 in milliseconds.", ""]
     lines += [f"| server | search | {' | '.join(asked)} |", "|---|---|" + "--:|" * len(asked)]
-    for kind, peer in ((kind, peer) for kind in (_VECTORS, _WHOLE) for peer in peers):
+    for kind, peer in ((kind, peer) for kind in (VECTORS, WHOLE) for peer in peers):
         if cells := _cells(peer, kind, clients=True):
             figures = [_rate(cells.get(limit)) for limit in asked]
             lines.append(f"| {peer['name']} | {kind} | " + " | ".join(figures) + " |")

@@ -19,8 +19,7 @@ from typing import Any
 import orjson
 
 from benchmarks.bench_service import make_queries
-
-__all__ = ["memory_of"]
+from benchmarks.servers import memory_of
 
 _QUERIES = 200
 _WARMING = 20
@@ -31,15 +30,6 @@ _TIE = 1e-3
 """Scores in half and in single precision differ by less."""
 _CHANGED = 100
 """One product in so many changes."""
-
-
-def memory_of(pid: int) -> dict[str, int]:
-    """Return a process's memory of its own, and all that is resident with the files it has mapped, in KiB."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return {}
-    return {n: int(v.split()[0]) for n, _, v in (line.partition(":") for line in lines) if n in ("RssAnon", "VmRSS")}
 
 
 def _index(feed: Path, store: Path) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from pathlib import Path
 
 from benchmarks.load import LoadError
 
-__all__ = ["Running", "free_port", "memory_mb", "serving"]
+__all__ = ["Running", "free_port", "memory_mb", "memory_of", "serving"]
 
 _START_S = 120
 _STOP_S = 15
+_POLL_S = 0.005
 _PORT = "{port}"
 
 
@@ -86,7 +87,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
                     return
         except (urllib.error.URLError, OSError) as error:
             answer = str(error)
-        time.sleep(0.2)
+        time.sleep(_POLL_S)
     raise LoadError(f"The server at {url} did not answer ({answer}). Its log ends: {log.read_text('utf-8')[-500:]}")
 
 
@@ -112,3 +113,12 @@ def memory_mb(pid: int) -> tuple[float, str]:
         return sum(p.memory_full_info().pss for p in processes) / 1e6, "PSS"
     except (AttributeError, psutil.AccessDenied):
         return sum(p.memory_info().rss for p in processes) / 1e6, "RSS"
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """Return a process's memory of its own, and all that is resident with the files it has mapped, in KiB."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {n: int(v.split()[0]) for n, _, v in (line.partition(":") for line in lines) if n in ("RssAnon", "VmRSS")}

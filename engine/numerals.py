@@ -94,7 +94,7 @@ def _replace_chinese(match: re.Match[str]) -> str:
 
 def chinese_number(text: str) -> float | None:
     """Return a number in digits, Chinese numerals or both (``两百``, ``1.5万``), ``None`` where it is none."""
-    import cn2an  # takes a fifteenth of a server's start
+    import cn2an  # slow to import, and most queries have no such number
 
     try:
         return float(cn2an.cn2an(text, "smart"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine.settings import Settings
 
-__all__ = ["buffer_bytes", "hand_back", "index_bytes", "own_bytes"]
+__all__ = ["buffer_bytes", "hand_back", "index_bytes"]
 
 _MB = 1 << 20
 _BASE_MB = 400
@@ -27,7 +27,7 @@ _BUFFERS = 8
 _LEAST_MB = 4
 
 
-def own_bytes() -> int:
+def _own_bytes() -> int:
     """Return the memory that this process has for itself, 0 where the system does not say."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text("ascii").splitlines():
@@ -47,7 +47,7 @@ def hand_back() -> None:
 def buffer_bytes(settings: Settings) -> int:
     """Return the bytes that one buffer may take beside what this process has now."""
     hand_back()
-    taken = max(own_bytes(), _BASE_MB // 2 * _MB) + _GROWTH_MB * _MB
+    taken = (_own_bytes() or _BASE_MB * _MB) + _GROWTH_MB * _MB
     return max(_LEAST_MB * _MB, settings.index_memory_mb * _MB - taken) // _BUFFERS
 
 

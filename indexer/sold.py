@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import EventLog
-from engine.recommend import Fit, Orders, fit_model
+from engine.recommend import Orders
+from engine.recommend.fitting import Fit, fit_model
 from engine.recommend.saved import save_model
 from indexer.transactions import Sale
 

@@ -216,12 +216,9 @@ def engines_of(store: FakeStore, on_failure: Callable[[], None] = lambda: None) 
 
 def fake_app():
     from api.app import create_app
-    from api.draining import drain_before_end
-    from api.server import end_with_parent
+    from api.server import begin_worker
 
-    end_with_parent()
-    settings = load_settings()
-    drain_before_end(settings.drain_s)
+    settings = begin_worker()
     file = Path(os.environ["FAKE_POINTER"])
     read = file.read_text
     return create_app(settings, lambda _settings, _serving: FakeEngine(read()), lambda _store: read() if file.exists() else "")

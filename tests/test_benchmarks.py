@@ -246,12 +246,16 @@ def test_a_recombined_catalogue_is_made_of_the_real_one(tmp_path: Path) -> None:
     assert (report.products, report.rejected) == (400, {})
 
 
+def _ran(module: str, *arguments: str) -> str:
+    environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    return subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=400).stdout
+
+
 def test_scale_is_measured_and_drawn(tmp_path: Path) -> None:
     feed = write_feed(random_products(60), tmp_path / "feed.jsonl")
-    environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
     for size in ("300", "500"):
-        command = [sys.executable, "-m", "benchmarks.bench_scale", str(feed), "--sizes", size, "--results", str(tmp_path / "results")]
-        subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, timeout=300)
+        _ran("bench_scale", str(feed), "--sizes", size, "--results", str(tmp_path / "results"))
     page = (tmp_path / "results" / "scale.md").read_text()
     assert "| 300 |" in page
     assert "| 500 |" in page
@@ -260,12 +264,6 @@ def test_scale_is_measured_and_drawn(tmp_path: Path) -> None:
     for row in json.loads((tmp_path / "results" / "scale.json").read_text())["rows"]:
         assert row["index"]["said"]["products"] == row["size"]
         assert all(recall == 1.0 for recall in row["search"]["recall"].values())
-
-
-def _ran(module: str, *arguments: str) -> str:
-    environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
-    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    return subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300).stdout
 
 
 def test_a_request_is_taken_apart(tmp_path: Path) -> None:
@@ -395,11 +393,9 @@ def test_a_peer_that_finds_too_little_is_marked_and_ours_is_what_others_are_comp
 def test_peers_are_measured_over_the_same_products(tmp_path: Path) -> None:
     pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
     feed = write_feed(random_products(300), tmp_path / "feed.jsonl")
-    environment = {**os.environ, "DAOGOU_MODEL": "hashing", "DAOGOU_DEFAULT_CURRENCY": "USD"}
     wanted = ["daogou", "milvus-lite, flat", "daogou server, bare", "tantivy"]
-    command = [sys.executable, "-m", "benchmarks.bench_peers", "--feed", str(feed), "--out", str(tmp_path), "--peers", *wanted]
-    command += ["--rounds", "1", "--searches", "12", "--seconds", "0.5", "--clients", "3"]
-    subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True, timeout=400)
+    options = ("--rounds", "1", "--searches", "12", "--seconds", "0.5", "--clients", "3")
+    _ran("bench_peers", "--feed", str(feed), "--out", str(tmp_path), *options, "--peers", *wanted)
     found = json.loads((tmp_path / "peers.json").read_text("utf-8"))
     peers = {peer["name"]: peer for peer in found["peers"]}
     assert set(peers) | set(found["not measured"]) == set(wanted)

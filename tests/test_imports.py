@@ -109,7 +109,7 @@ def test_serving_loads_no_torch_and_neither_indexer_nor_evals() -> None:
 
 
 def test_a_server_starts_without_what_it_may_never_need() -> None:
-    """Each takes a twentieth of a start or more: they are loaded when a query, an order or a setting first needs them."""
+    """They are slow to import: a query, an order or a setting that needs one loads it."""
     rarely = {"scipy", "pypinyin", "cn2an", "pymilvus", "ray", "opentelemetry.sdk", "pyarrow", "openvino", "pandas", "matplotlib"}
     code = f"import sys, api.app, api.server, engine.engine; print(sorted(set(sys.modules) & {rarely}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)

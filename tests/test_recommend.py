@@ -21,7 +21,8 @@ from engine.errors import FilterError, NotFoundError, RequestError
 from engine.events import Event, EventLog, StoredEvent
 from engine.index.vectors import ExactVectors
 from engine.personal import Remembered
-from engine.recommend import Bought, Fit, Model, Orders, fit_model
+from engine.recommend import Bought, Model, Orders
+from engine.recommend.fitting import Fit, fit_model
 from engine.recommend.history import read_history
 from engine.recommend.model import AGAIN, DAY_S, LENT, NOW
 from engine.recommend.request import RecommendRequest

@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 
 from engine.errors import DaogouError
 
-__all__ = ["BREADTH", "BUILD_BREADTH", "LINKS", "NO_PRICE", "Folders", "MissingError", "Product", "TextPeer", "VectorPeer"]
+__all__ = [
+    "BREADTH",
+    "BUILD_BREADTH",
+    "LINKS",
+    "NO_PRICE",
+    "Folders",
+    "MissingError",
+    "Product",
+    "TextPeer",
+    "VectorPeer",
+    "finite",
+    "plain_environment",
+]
 
 LINKS, BUILD_BREADTH, BREADTH = 16, 100, 64
 """HNSW's M, efConstruction and ef."""

@@ -117,7 +117,7 @@ def _keys(text: str, spoken: bool) -> set[str]:
     starts += [i for i in range(1, len(folded)) if folded[i - 1] == " " or folded[i] > _HAN_FROM]
     keys = {folded[i : i + 40] for i in starts[:_KEYS_PER_ENTRY]}
     if spoken and any(c > _HAN_FROM for c in folded):
-        from pypinyin import lazy_pinyin  # its dictionaries take a tenth of a server's start, and suggesting needs none
+        from pypinyin import lazy_pinyin  # slow to import, and suggesting needs none
 
         sounds = lazy_pinyin(folded)
         keys |= {"".join(sounds)[:40], "".join(sound[0] for sound in sounds)[:40]}

@@ -35,7 +35,7 @@ _SHORTEST = 3
 
 def pinyin(text: str) -> str:
     """Return how a Chinese text is pronounced, without tones, in one piece: ``蓝牙`` is ``lanya``."""
-    from pypinyin import lazy_pinyin  # its dictionaries take a tenth of a server's start
+    from pypinyin import lazy_pinyin  # slow to import, and most queries need none
 
     return "".join(lazy_pinyin(text))
 

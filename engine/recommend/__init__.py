@@ -1,8 +1,7 @@
 """What else a shopper may want: from what is bought together, bought again and selling now, and from content where there is
-little."""
+little. Fitting a model to orders (:mod:`engine.recommend.fitting`) is for those who index: it takes scipy, and a server none."""
 
-from engine.recommend.fitting import Fit, fit_model
 from engine.recommend.model import Bought, Model
 from engine.recommend.orders import Orders
 
-__all__ = ["Bought", "Fit", "Model", "Orders", "fit_model"]
+__all__ = ["Bought", "Model", "Orders"]

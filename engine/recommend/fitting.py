@@ -9,16 +9,15 @@ nobody's basket can be read from it. Knows nothing of requests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import scipy.linalg
+import scipy.sparse
 from numpy.typing import NDArray
 
 from engine.recommend.model import DAY_S, Model, Sparse
 from engine.recommend.orders import Orders
-
-if TYPE_CHECKING:
-    import scipy.sparse
 
 __all__ = ["Fit", "fit_model"]
 
@@ -90,8 +89,6 @@ def _counted(orders: Orders, n: int, least: int) -> Orders:
 
 def _held(orders: Orders, n: int) -> tuple[scipy.sparse.csr_matrix, NDArray[np.float64], NDArray[np.int64]]:
     """Return which products each order holds, float32 ``(orders, n)`` of ones, when it was, and whose."""
-    import scipy.sparse  # a server does not fit, and would start later for it
-
     names, place = np.unique(orders.order, return_inverse=True)
     held = scipy.sparse.csr_matrix((np.ones(len(orders), np.float32), (place, orders.product)), shape=(len(names), n))
     held.sum_duplicates()
@@ -104,8 +101,6 @@ def _held(orders: Orders, n: int) -> tuple[scipy.sparse.csr_matrix, NDArray[np.f
 
 def _by_person(held: scipy.sparse.csr_matrix, people: NDArray[np.int64]) -> tuple[scipy.sparse.csr_matrix, NDArray[np.int64]]:
     """Return in how many orders each person bought each product, float32 ``(people, n)``, and how many orders they made."""
-    import scipy.sparse
-
     named = np.flatnonzero(people >= 0)
     names, who = np.unique(people[named], return_inverse=True)
     ones = np.ones(len(named), np.float32)
@@ -133,8 +128,6 @@ def _selling_now(
 
 def _together(bought: scipy.sparse.csr_matrix, fit: Fit) -> tuple[Sparse, NDArray[np.int32]]:
     """Return the weights of what goes with what was bought, by row, and how many people bought both."""
-    import scipy.linalg
-
     n = bought.shape[1]
     buyers = np.asarray((bought > 0).sum(axis=0)).ravel()
     frequent = np.flatnonzero(buyers >= fit.min_buyers)

@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.index.vectors import ExactVectors
-from engine.recommend import Bought, Fit, Orders, fit_model
+from engine.recommend import Bought, Orders
+from engine.recommend.fitting import Fit, fit_model
 from engine.recommend.model import DAY_S
 from engine.recommend.serving import Recommender, new_places, with_new
 from evals.recommending.baselines import BASELINES
